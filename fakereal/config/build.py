@@ -1,0 +1,27 @@
+"""From a config node to the object it describes."""
+
+from typing import Any
+
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from fakereal.config.errors import UserError
+
+
+def build(node: DictConfig | None, **extra: Any) -> Any:
+    """Hydra's `instantiate`; plain lists and dicts go in, and a UserError raised inside comes out as it is."""
+    try:
+        return instantiate(node, _convert_="all", **extra)
+    except InstantiationException as error:
+        cause = error.__cause__
+        while cause is not None:
+            if isinstance(cause, UserError):
+                raise cause from None
+            cause = cause.__cause__
+        raise
+
+
+def build_all(nodes: DictConfig | None) -> list[Any]:
+    """The objects of a dict of nodes, in order; entries set to null are left out."""
+    return [build(node) for node in (nodes or {}).values() if node is not None]

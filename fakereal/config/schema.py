@@ -1,0 +1,174 @@
+"""Checks a whole config against the signatures of its targets: the signature is the schema.
+
+All problems are reported at once, before data or network are touched.
+"""
+
+import functools
+import inspect
+import math
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, get_type_hints
+
+from hydra.utils import get_object
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
+
+from fakereal.config.errors import UserError
+
+SPECIAL = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Batches = Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, le=1)]
+
+# Keys outside any target, and ranges that the libraries' own annotations do not state.
+KEYS: dict[str, Any] = {
+    "seed": Seed,
+    "ckpt_path": str | None,
+    "init_from": str | None,
+    "ledger": str,
+    "monitor": str,
+    "threads": Count | None,
+    "optimizer.lr": Positive,
+    "optimizer.weight_decay": NotNegative,
+    "optimizer.momentum": Annotated[float, Field(ge=0, lt=1)],
+    "optimizer.eps": Positive,
+    "optimizer.betas": tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]],
+    "trainer.max_epochs": Count,
+    "trainer.gradient_clip_val": NotNegative | None,
+    "trainer.accumulate_grad_batches": Count,
+    "trainer.check_val_every_n_epoch": Count,
+    "trainer.log_every_n_steps": Count,
+    "trainer.limit_train_batches": Batches | None,
+    "trainer.limit_val_batches": Batches | None,
+    "callbacks.early_stopping.patience": Count,
+    "callbacks.ema.decay": Annotated[float, Field(gt=0, lt=1)],
+}
+
+
+def check(cfg: DictConfig) -> None:
+    """UserError that lists every wrong key and value of the config, with what each may be."""
+    found = list(dict.fromkeys(problems(cfg)))
+    if found:
+        raise UserError("\n".join(found))
+
+
+def problems(node: DictConfig, path: str = "", skip: frozenset[str] = frozenset()) -> Iterator[str]:
+    """A line for each wrong key or value below a node."""
+    parameters, described = None, None
+    if (name := node.get("_target_")) is not None:
+        try:
+            target = get_object(name)
+        except Exception as error:
+            yield f"`{path}_target_`: {name!r} cannot be imported ({error})."
+            return
+        parameters, described = annotations_of(target), getattr(target, "__name__", name)
+    for key in node:
+        full = f"{path}{key}"
+        if key in SPECIAL or (not path and key in ("hydra", *skip)):
+            continue
+        if parameters is not None and key not in parameters:
+            yield f"`{full}` is no parameter of {described}; it has: {', '.join(sorted(parameters))}."
+            continue
+        try:
+            value = node[key]
+        except OmegaConfBaseException as error:
+            if OmegaConf.is_missing(node, key):
+                yield f"`{full}` is not given: add {full}=VALUE."
+            else:
+                yield f"`{full}`: {str(error).splitlines()[0]}"
+            continue
+        annotation = KEYS.get(full, (parameters or {}).get(key, Any))
+        if isinstance(value, DictConfig) and ("_target_" in value or parameters is None):
+            yield from problems(value, f"{full}.")
+            continue
+        yield from _value_problem(full, _plain(value), annotation)
+
+
+@functools.cache
+def annotations_of(target: Callable) -> dict[str, Any]:
+    """Annotation of each parameter; `**kwargs` stands for the parameters of the parent class."""
+    result: dict[str, Any] = {}
+    functions = (
+        [target] if not inspect.isclass(target) else [c.__init__ for c in target.__mro__ if "__init__" in vars(c)]
+    )
+    for function in functions:
+        parameters = inspect.signature(function).parameters
+        try:
+            hints = get_type_hints(function, include_extras=True)
+        except (NameError, TypeError, AttributeError):  # names that exist for type checkers alone
+            hints = {}
+        for name, parameter in parameters.items():
+            if name != "self" and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                result.setdefault(name, hints.get(name, Any))
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+            break
+    return result
+
+
+def _value_problem(key: str, value: Any, annotation: Any) -> Iterator[str]:
+    adapter = _adapter(annotation)
+    if adapter is None:
+        return
+    if isinstance(value, float) and not math.isfinite(value):
+        yield f"`{key}` must be a finite number, got {value}."
+        return
+    candidates = [value, tuple(value)] if isinstance(value, list) else [value]
+    for candidate in candidates:
+        try:
+            adapter.validate_python(candidate, strict=True)
+            return
+        except ValidationError as error:
+            failure = error
+    wanted = dict.fromkeys(_wanted(problem, key) for problem in failure.errors())
+    yield f"`{key}` must be {' or '.join(wanted)}, got {value!r}."
+
+
+def _wanted(problem: dict[str, Any], key: str) -> str:
+    """What pydantic says was expected, as the end of a sentence that starts with "must be"."""
+    text = problem["msg"].removeprefix("Input should be ").removeprefix("Input should ")
+    inside = [str(part) for part in problem["loc"] if isinstance(part, int) or str(part).isidentifier()]
+    named = {
+        "int",
+        "float",
+        "str",
+        "bool",
+        "none",
+        "list",
+        "dict",
+        "tuple",
+        "constrained",
+        "literal",
+        "function",
+    }
+    inside = [part for part in inside if part.split("-")[0].split("[")[0] not in named]
+    if problem["type"] == "missing":
+        return f"given with {'.'.join(inside)}"
+    return f"{text} at {'.'.join(inside)}" if inside else text
+
+
+@functools.cache
+def _cached_adapter(annotation: Any) -> TypeAdapter | None:
+    try:
+        return TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))
+    except Exception as error:
+        if "config" not in str(error):
+            return None
+        return TypeAdapter(annotation)  # a TypedDict brings its own
+
+
+def _adapter(annotation: Any) -> TypeAdapter | None:
+    if annotation in (Any, inspect.Parameter.empty):
+        return None
+    try:
+        return _cached_adapter(annotation)
+    except (TypeError, PydanticSchemaGenerationError, PydanticUndefinedAnnotation):
+        return None
+
+
+def _plain(value: Any) -> Any:
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
