@@ -1,0 +1,70 @@
+"""`data=cifake`: 60,000 CIFAR-10 images and 60,000 by Stable Diffusion 1.4, 32 x 32 (Bird & Lotfi 2024)."""
+
+import logging
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fakereal.config.errors import UserError
+from fakereal.data.datamodule import roots_of
+from fakereal.data.download import MANUAL, cifake_sources, fetch_first
+from fakereal.data.folder import Folder
+from fakereal.data.store import Store
+
+log = logging.getLogger(__name__)
+
+# Of all 120,000 decoded images with split and label, see store.content_digest.
+DIGEST = "45e152abf4de54c6df645f6eaf72c7be5fb57f5d726c5a8b66c5d1d6a9ce5309"
+
+
+class Cifake(Folder):
+    """CIFAKE from a folder or an archive, or else downloaded once into the cache.
+
+    Below the root, at any depth, lie train/REAL, train/FAKE, test/REAL and test/FAKE. The decoded images are
+    checked against `digest` (None: not checked): a download must match, a root that the user gave is used all
+    the same, and the log says so.
+    """
+
+    need_split = True
+
+    def __init__(
+        self,
+        *,
+        root: str | Sequence[str] | None = None,
+        download: bool = True,
+        mirror: str | None = None,
+        digest: str | None = DIGEST,
+        **common: Any,
+    ):
+        super().__init__(root=root, real=("real",), fake=("fake",), **common)
+        self.download, self.mirror, self.expected = download, mirror, digest
+        self.settings |= {"download": download, "mirror": mirror, "digest": digest}
+        del self.settings["real"], self.settings["fake"]
+
+    def open_images(self) -> Store:
+        given = self.root is not None
+        if not given:
+            self.root = str(self._fetch())
+        images = super().open_images()
+        if self.expected and images.digest != self.expected:
+            if not given:
+                self._forget()
+                raise UserError(
+                    f"The downloaded archive decodes to other images than CIFAKE (digest {images.digest[:16]}..., "
+                    f"expected {self.expected[:16]}...); it was deleted. Try again, or get the data by hand. {MANUAL}"
+                )
+            counts = f"{len(images.table):,} images"
+            log.warning("data.root=%s is not the original CIFAKE (%s); it is used as it is", self.root, counts)
+        return images
+
+    def _fetch(self) -> Path:
+        if not self.download:
+            raise UserError(f"data.root is not given and data.download=false. {MANUAL}")
+        return fetch_first(cifake_sources(self.mirror), self.cache / "downloads")
+
+    def _forget(self) -> None:
+        (path,) = roots_of(self.root)
+        if self.cache in path.parents:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        self.root = None

@@ -1,0 +1,165 @@
+"""The LightningDataModule that every data set shares: split, loaders, augmentation on the device."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import lightning as L
+import numpy as np
+from pydantic import Field
+from torch.utils.data import DataLoader
+
+from fakereal import CLASSES
+from fakereal.config.errors import UserError
+from fakereal.data.augment import Augment
+from fakereal.data.decode import Aspect, Filter
+from fakereal.data.draws import uniforms
+from fakereal.data.folder_names import UNSPLIT
+from fakereal.data.loader import EpochBatches, ImageSet, Split, loader
+from fakereal.data.split import carve
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class ImageDataModule(L.LightningDataModule):
+    """Images of two classes in three splits.
+
+    A subclass says where they come from (`open_images`). batch_size is global, across devices. Validation is
+    `val_fraction` of train (unless the tree has a split of its own), drawn by `split_seed`; `seed` orders the
+    epochs and draws the augmentation.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: Annotated[int, Field(ge=8, le=4096)] = 32,
+        aspect: Aspect = "squash",
+        filter: Filter = "bilinear",
+        batch_size: Annotated[int, Field(ge=2)] = 128,
+        val_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1,
+        test_fraction: Fraction = 0.2,
+        split_seed: Annotated[int, Field(ge=0)] = 0,
+        augment: Augment | None = None,
+        cache_dir: str | None = None,
+        on_error: Literal["raise", "skip"] = "raise",
+        seed: Annotated[int, Field(ge=0)] = 0,
+    ):
+        super().__init__()
+        self.size, self.aspect, self.filter = size, aspect, filter
+        self.batch_size, self.val_fraction, self.test_fraction = batch_size, val_fraction, test_fraction
+        self.split_seed, self.seed, self.on_error = split_seed, seed, on_error
+        self.augment = augment or Augment()
+        self.cache = Path(cache_dir or os.environ.get("FAKEREAL_CACHE") or "~/.cache/fakereal").expanduser()
+        # What a checkpoint has to know to open the same images again; a subclass adds its own.
+        self.settings: dict[str, Any] = {
+            "size": size,
+            "aspect": aspect,
+            "filter": filter,
+            "batch_size": batch_size,
+            "val_fraction": val_fraction,
+            "test_fraction": test_fraction,
+            "split_seed": split_seed,
+            "on_error": on_error,
+        }
+        self.images: ImageSet | None = None
+        self.splits: dict[str, Split] = {}
+
+    def open_images(self) -> ImageSet:
+        """The images of all splits; the first process to ask decodes or fetches them."""
+        raise NotImplementedError
+
+    def prepare_data(self) -> None:
+        """Downloads and decodes, in one process a machine, before the others open what it left."""
+        self.open_images()
+
+    def setup(self, stage: str | None = None) -> None:
+        if self.images is None:
+            self.images = self.open_images()
+            self.splits = {name: Split(self.images, rows) for name, rows in self._rows().items()}
+
+    def _rows(self) -> dict[str, np.ndarray]:
+        table = self.images.table
+        split = table["split"].copy()
+        free = np.flatnonzero(split == UNSPLIT)
+        split[free] = 0
+        if not (split == 2).any() and self.test_fraction:
+            free = np.flatnonzero(split == 0)
+            split[free[self._carve(free, self.test_fraction)]] = 2
+        if not (split == 1).any() and (split == 0).any():
+            train = np.flatnonzero(split == 0)
+            split[train[self._carve(train, self.val_fraction)]] = 1
+        return {name: np.flatnonzero(split == number) for number, name in enumerate(("train", "val", "test"))}
+
+    def _carve(self, rows: np.ndarray, fraction: float) -> np.ndarray:
+        if fraction == 1:
+            return np.ones(len(rows), dtype=bool)
+        columns = self.images.table[rows]
+        return carve(columns["label"], columns["hash"], fraction, self.split_seed)
+
+    def rows_of(self, name: str) -> Split:
+        """The split called `name`; UserError where it lacks images of a class."""
+        split = self.splits[name]
+        for label, cls in enumerate(CLASSES):
+            if not (split.labels == label).any():
+                raise UserError(
+                    f"The {name} split has no {cls} image ({len(split)} images in all). Look at data.root, "
+                    "data.val_fraction and data.test_fraction: each split needs both classes."
+                )
+        return split
+
+    def _loader(self, name: str, shuffle: bool = False) -> DataLoader:
+        split, trainer = self.rows_of(name), self.trainer
+        rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+        batches = EpochBatches(len(split), self.batch_size, shuffle=shuffle, seed=self.seed, rank=rank, world=world)
+        if shuffle and trainer:
+            # Lightning counts the batches of an interrupted epoch but leaves the skipping to the loader.
+            batches.start = trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        return loader(split, batches)
+
+    def train_dataloader(self) -> DataLoader:
+        return self._loader("train", shuffle=True)
+
+    def val_dataloader(self) -> DataLoader:
+        return self._loader("val")
+
+    def test_dataloader(self) -> DataLoader:
+        return self._loader("test")
+
+    def on_before_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
+        if self.trainer and self.trainer.training and self.augment.active:
+            epoch = self.trainer.current_epoch
+            batch["draws"] = uniforms(self.seed, epoch, batch["index"], self.augment.count)
+        return batch
+
+    def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
+        if (draws := batch.pop("draws", None)) is not None:
+            batch["image"] = self.augment(batch["image"], draws)
+        return batch
+
+    def channel_statistics(self) -> tuple[list[float], list[float]]:
+        """Mean and standard deviation of each channel over all pixels of the train split, in [0, 1].
+
+        One pass over the pixels, in exact integer sums.
+        """
+        rows, counts = self.splits["train"].rows, np.zeros((3, 256), dtype=np.int64)
+        for start in range(0, len(rows), 4096):
+            pixels = self.images.gather(rows[start : start + 4096])
+            counts += np.stack([np.bincount(pixels[..., channel].ravel(), minlength=256) for channel in range(3)])
+        levels = np.arange(256) / 255
+        mean = counts @ levels / counts.sum(1)
+        std = np.sqrt(counts @ levels**2 / counts.sum(1) - mean**2)
+        return mean.round(6).tolist(), std.clip(1e-3).round(6).tolist()
+
+    def describe(self) -> dict[str, Any]:
+        """Digest and counts, for provenance."""
+        counts = {
+            name: {cls: int((split.labels == label).sum()) for label, cls in enumerate(CLASSES)}
+            for name, split in self.splits.items()
+        }
+        return {"class": type(self).__name__, "digest": self.images.digest, "splits": counts}
+
+
+def roots_of(root: str | Sequence[str]) -> tuple[Path, ...]:
+    """`data.root`, one path or several, as absolute paths."""
+    return tuple(Path(path).expanduser().absolute() for path in ([root] if isinstance(root, str) else root))

@@ -1,0 +1,46 @@
+"""`data=folder`: any tree of real and fake images, of any size and format."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fakereal.config.errors import UserError
+from fakereal.data.build import Recipe, obtain
+from fakereal.data.datamodule import ImageDataModule, roots_of
+from fakereal.data.decode import Resize
+from fakereal.data.folder_names import FAKE_NAMES, REAL_NAMES, FolderNames
+from fakereal.data.store import Store
+
+
+class Folder(ImageDataModule):
+    """Folders or archives with images below folders named for the two classes, at any depth.
+
+    Train, val and test folders are kept to where there are some; otherwise `test_fraction` of all and
+    `val_fraction` of the rest are carved out. Several roots are joined. `real` and `fake` are the folder
+    names of the classes, whatever their case.
+    """
+
+    need_split = False
+
+    def __init__(
+        self,
+        *,
+        root: str | Sequence[str] | None = None,
+        real: Sequence[str] = REAL_NAMES,
+        fake: Sequence[str] = FAKE_NAMES,
+        **common: Any,
+    ):
+        super().__init__(**common)
+        self.root, self.names = root, FolderNames(real, fake)
+        if both := {name.lower() for name in real} & {name.lower() for name in fake}:
+            raise UserError(f"data.real and data.fake share {sorted(both)}; a folder has one class.")
+        self.settings |= {"root": self.absolute_root(), "real": [*real], "fake": [*fake]}
+
+    def absolute_root(self) -> list[str] | None:
+        """`root` as it can be opened from anywhere; None where it is still to be fetched."""
+        return [str(path) for path in roots_of(self.root)] if self.root is not None else None
+
+    def open_images(self) -> Store:
+        if self.root is None:
+            raise UserError("data.root is not given: the folder or archive with the images (or a list of them).")
+        resize = Resize(self.size, self.aspect, self.filter)
+        return obtain(Recipe(roots_of(self.root), resize, self.names, self.need_split, self.on_error), self.cache)

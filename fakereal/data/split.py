@@ -1,0 +1,28 @@
+"""Carving a part out of a data set by content: stratified, seeded, blind to order and names."""
+
+from hashlib import blake2b
+
+import numpy as np
+
+
+def carve(labels: np.ndarray, hashes: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """Mask (N,) of the part that is taken out: about `fraction` of each class, and at least one image of each.
+
+    labels (N,) of 0 and 1; hashes (N,) of the files' bytes. Byte-identical images go together. Each image's
+    place in the draw is a hash of (seed, its bytes): adding images to the set hardly moves the others.
+    """
+    unique, group = np.unique(hashes, return_inverse=True)
+    key = seed.to_bytes(8, "little")
+    draw = np.array([blake2b(image, key=key, digest_size=8).digest() for image in unique.tolist()], dtype="S8")
+    order = np.argsort(draw, kind="stable")
+    taken = np.zeros(len(unique), dtype=bool)
+    for label in (0, 1):
+        sizes = np.bincount(group[labels == label], minlength=len(unique))
+        wanted = max(1, round(fraction * sizes.sum())) - sizes[taken].sum()
+        candidates = order[(sizes[order] > 0) & ~taken[order]]
+        total = np.cumsum(sizes[candidates])
+        fits = total <= wanted
+        if wanted > 0 and not fits.any():
+            fits[:1] = True  # a first group that is larger than the whole share
+        taken[candidates[fits]] = True
+    return taken[group]

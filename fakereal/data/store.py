@@ -1,0 +1,116 @@
+"""The decode-once image store: pixels, a row of facts per image, and a digest, memory-mapped from disk."""
+
+import functools
+import json
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from fakereal.data.decode import blake2b
+
+FORMAT = 1  # raised whenever a store of an earlier version must not be read
+
+# One row an image. `hash` is of the file's bytes, `pixel_hash` of the stored pixels (BLAKE2b, 16 bytes).
+# `quantization` indexes meta["quantization"] (the JPEG tables), -1 where there is none.
+ROW = np.dtype(
+    [
+        ("split", "u1"),
+        ("label", "u1"),
+        ("width", "<i4"),
+        ("height", "<i4"),
+        ("bytes", "<i8"),
+        ("mode", "S8"),
+        ("format", "S8"),
+        ("subsampling", "i1"),
+        ("quantization", "<i4"),
+        ("hash", "S16"),
+        ("pixel_hash", "S16"),
+    ]
+)
+FILES = ("pixels.bin", "table.npy", "paths.npy")
+
+
+class Store:
+    """A finished store, read-only.
+
+    images: uint8 memory map (N, size, size, 3), RGB; table: structured array (N,) of ROW;
+    paths: bytes array (N,), UTF-8, relative to the root; meta: what it was built from.
+    Rows are sorted by content (split, label, hash of the file), so that the same images give the same
+    rows from a folder and from any archive; `images` is indexed through `rows`.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.meta = json.loads((folder / "meta.json").read_text())
+        table, paths = np.load(folder / "table.npy"), np.load(folder / "paths.npy")
+        shape = (len(table), self.meta["size"], self.meta["size"], 3)
+        self.images = np.memmap(folder / "pixels.bin", dtype=np.uint8, mode="r", shape=shape)
+        # Pixels lie in the order in which they were read; everything else speaks of sorted rows.
+        self.rows = np.lexsort((paths, table["hash"], table["label"], table["split"]))
+        self.table, self.paths = table[self.rows], paths[self.rows]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over split, label and pixels of all images, whatever their names and order."""
+        return self.meta["digest"]
+
+    @functools.cached_property
+    def names(self) -> list[str]:
+        """The path of each row, as text."""
+        return [path.decode("utf-8", "surrogateescape") for path in self.paths.tolist()]
+
+    def gather(self, rows: np.ndarray) -> np.ndarray:
+        """Pixels (B, size, size, 3) uint8 of the given rows."""
+        return self.images[self.rows[rows]]
+
+
+def content_digest(table: np.ndarray) -> str:
+    """SHA-256 over (split, label, pixel hash) of all images, sorted."""
+    order = np.lexsort((table["pixel_hash"], table["label"], table["split"]))
+    state = sha256()
+    for column in ("split", "label", "pixel_hash"):
+        state.update(table[column][order].tobytes())
+    return state.hexdigest()
+
+
+def stamp(folder: Path) -> dict[str, list[int]]:
+    """Size and time of change of each file: unchanged stamps vouch for unchanged contents."""
+    return {name: [(s := (folder / name).stat()).st_size, s.st_mtime_ns] for name in FILES}
+
+
+def open_store(folder: Path, fingerprint: str) -> tuple[Store | None, str]:
+    """The store in a folder, or None and the reason why it has to be built (again)."""
+    try:
+        meta = json.loads((folder / "meta.json").read_text())
+        if meta["format"] != FORMAT or meta["fingerprint"] != fingerprint:
+            return None, "its source has changed"
+        if meta["stamp"] == stamp(folder):
+            return Store(folder), ""
+        store = Store(folder)
+        if _contents_match(store):  # copied or touched, but whole
+            meta["stamp"] = stamp(folder)
+            write_json(folder / "meta.json", meta)
+            return Store(folder), ""
+        return None, "it was altered"
+    except FileNotFoundError as error:
+        return (
+            None,
+            "it is not there yet" if not folder.exists() else f"{Path(error.filename).name} is missing",
+        )
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        return None, f"it is damaged ({error})"
+
+
+def _contents_match(store: Store) -> bool:
+    if sha256(store.table.tobytes()).hexdigest() != store.meta["table_digest"]:
+        return False
+    hashes = (blake2b(image, digest_size=16).digest() for image in map(store.images.__getitem__, store.rows))
+    return all(got.rstrip(b"\0") == said for got, said in zip(hashes, store.table["pixel_hash"], strict=True))
+
+
+def write_json(path: Path, value: object) -> None:
+    """JSON, replaced at once: a reader sees the old file or the new one, never a part."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(value, indent=1) + "\n")
+    part.replace(path)

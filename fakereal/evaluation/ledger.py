@@ -1,0 +1,45 @@
+"""The ledger of looks at test splits: a figure chosen after many looks is worth less, so they are counted."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from fakereal.data.store import write_json
+
+FIGURES = ("test/accuracy", "test/auroc", "test/loss", "test/images")
+
+
+def record_look(ledger: Path, metrics: dict[str, Any], out: Path) -> tuple[dict[str, Any], int]:
+    """Appends this test to the ledger, and a copy of the entry to `out`; returns it and which look it was.
+
+    Looks are counted by data digest: how often any checkpoint was tested on these images.
+    """
+    entry = {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "checkpoint": metrics["checkpoint"],
+        "checkpoint_digest": metrics["checkpoint_digest"],
+        "data_digest": metrics["data_digest"],
+        **{name: metrics[name] for name in FIGURES},
+    }
+    ledger = ledger.expanduser()
+    ledger.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{ledger}.lock"):
+        look = 1 + sum(old.get("data_digest") == entry["data_digest"] for old in read_ledger(ledger))
+        with ledger.open("a") as file:
+            file.write(json.dumps(entry) + "\n")
+    write_json(out / "look.json", entry | {"look": look})
+    return entry, look
+
+
+def read_ledger(ledger: Path) -> list[dict[str, Any]]:
+    """All entries that can be read; a line cut short by a crash is passed over."""
+    entries = []
+    for line in ledger.read_text().splitlines() if ledger.exists() else ():
+        try:
+            entries.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return entries

@@ -1,0 +1,51 @@
+"""The torchmetrics collections; probabilities of FAKE (B,) in [0, 1] and labels (B,) in {0, 1} go in."""
+
+import torch
+from torch import Tensor
+from torchmetrics import MetricCollection
+from torchmetrics.classification import (
+    BinaryAccuracy,
+    BinaryAUROC,
+    BinaryAveragePrecision,
+    BinaryF1Score,
+    BinaryNegativePredictiveValue,
+    BinaryPrecision,
+    BinaryRecall,
+    BinarySpecificity,
+    BinaryStatScores,
+)
+
+
+class BinaryNegativeF1Score(BinaryStatScores):
+    """F1 of the negative class: the harmonic mean of negative predictive value and specificity."""
+
+    is_differentiable = False
+    higher_is_better = True
+    full_state_update = False
+
+    def compute(self) -> Tensor:
+        _, fp, tn, fn = self._final_state()
+        return torch.nan_to_num(2 * tn / (2 * tn + fn + fp))
+
+
+def training_metrics() -> MetricCollection:
+    """What is worth its time on every training batch."""
+    return MetricCollection({"accuracy": BinaryAccuracy(validate_args=False)})
+
+
+def binary_metrics(threshold: float = 0.5) -> MetricCollection:
+    """Accuracy; precision, recall and F1 of each class; exact AUROC and average precision (FAKE positive)."""
+    cut = {"threshold": threshold, "validate_args": False}
+    return MetricCollection(
+        {
+            "accuracy": BinaryAccuracy(**cut),
+            "precision_fake": BinaryPrecision(**cut),
+            "recall_fake": BinaryRecall(**cut),
+            "f1_fake": BinaryF1Score(**cut),
+            "precision_real": BinaryNegativePredictiveValue(**cut),
+            "recall_real": BinarySpecificity(**cut),
+            "f1_real": BinaryNegativeF1Score(**cut),
+            "auroc": BinaryAUROC(validate_args=False),  # exact: 22 us an update, 4 ms with 1,000 thresholds
+            "average_precision": BinaryAveragePrecision(validate_args=False),
+        }
+    )

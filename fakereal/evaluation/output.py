@@ -1,0 +1,69 @@
+"""A test's figures for people: the table on the terminal, and the plots as PNG and in TensorBoard."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from fakereal import CLASSES
+from fakereal.evaluation.report import Evaluation
+from fakereal.reporting.plots import confusion_figure, precision_recall_figure, roc_figure, save_png
+
+
+def write_figures(evaluation: Evaluation, metrics: dict[str, Any], out: Path) -> None:
+    """confusion_matrix.png, roc.png, precision_recall.png, and the same with the scalars in TensorBoard events."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    curves = evaluation.curves()
+    figures = {
+        "confusion_matrix": confusion_figure(evaluation.labels, evaluation.predictions, "Test"),
+        "roc": roc_figure(curves["fpr"], curves["tpr"], _interval(metrics, "auroc", "{:.4f}")),
+        "precision_recall": precision_recall_figure(
+            curves["recall"],
+            curves["precision"],
+            _interval(metrics, "average_precision", "{:.4f}"),
+            float(evaluation.labels.mean()),
+        ),
+    }
+    with SummaryWriter(str(out)) as board:
+        for name, figure in figures.items():
+            save_png(figure, out / f"{name}.png")
+            board.add_figure(f"test/{name}", figure)
+        for name, value in metrics.items():
+            if name.startswith("test/"):
+                board.add_scalar(name, value)
+        board.add_pr_curve("test/precision_recall", evaluation.labels, evaluation.probabilities)
+
+
+def _interval(metrics: dict[str, Any], name: str, form: str) -> str:
+    value, low, high = (form.format(metrics[f"test/{name}{end}"]) for end in ("", "_low", "_high"))
+    return f"{value} ({low} to {high})"
+
+
+def print_evaluation(evaluation: Evaluation, metrics: dict[str, Any], out: Path, look: int, entry: dict) -> None:
+    """All that a reader wants of a test, on one screen."""
+    console = Console(highlight=False, soft_wrap=True)
+    summary = Table(title="Test, with 95% intervals", title_justify="left", show_header=False, box=None)
+    count = metrics["test/images"]
+    summary.add_row("accuracy", f"{_interval(metrics, 'accuracy', '{:.2%}')}, {count:,} images")
+    if "test/without_leaked/accuracy" in metrics:
+        text = _interval(metrics, "without_leaked/accuracy", "{:.2%}")
+        rest = metrics["test/without_leaked/images"]
+        summary.add_row("without leaked images", f"{text}, {rest:,} images: {count - rest:,} also stand in train")
+    summary.add_row("AUROC", _interval(metrics, "auroc", "{:.4f}"))
+    summary.add_row("average precision", _interval(metrics, "average_precision", "{:.4f}"))
+    summary.add_row("log-loss", f"{metrics['test/loss']:.4f}")
+    console.print(summary)
+
+    classes = Table("class", "precision", "recall", "F1", "support")
+    for row in evaluation.per_class():
+        figures = [f"{row[name]:.4f}" for name in ("precision", "recall", "f1")]
+        classes.add_row(row["class"], *figures, f"{row['support']:,}")
+    console.print(classes)
+    confusion = Table("true \\ predicted", *CLASSES)
+    for cls, counts in zip(CLASSES, evaluation.confusion().tolist(), strict=True):
+        confusion.add_row(cls, *(f"{n:,}" for n in counts))
+    console.print(confusion)
+    console.print(f"Look {look} at this test split (counted in the ledger by data {entry['data_digest'][:12]})")
+    console.print(f"Results: {out}")

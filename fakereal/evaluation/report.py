@@ -1,0 +1,118 @@
+"""All figures of a set of predictions: one place for `test` and for whatever compares tests."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torchmetrics.functional.classification import (
+    binary_auroc,
+    binary_average_precision,
+    binary_precision_recall_curve,
+    binary_roc,
+)
+
+from fakereal import CLASSES
+from fakereal.evaluation.intervals import bootstrap, wilson
+
+EPSILON = 1e-7  # log-loss of a certain mistake stays finite
+
+
+@dataclass
+class Evaluation:
+    """Probabilities of FAKE (N,), labels (N,) of 0 and 1, and the threshold that turns one into the other."""
+
+    labels: np.ndarray
+    probabilities: np.ndarray
+    threshold: float
+
+    @property
+    def predictions(self) -> np.ndarray:
+        return (self.probabilities >= self.threshold).astype(np.int64)
+
+    def confusion(self) -> np.ndarray:
+        """Counts (2, 2): rows are true classes, columns predicted ones, in the order REAL, FAKE."""
+        counts = np.zeros((2, 2), dtype=np.int64)
+        np.add.at(counts, (self.labels.astype(int), self.predictions), 1)
+        return counts
+
+    def per_class(self) -> list[dict[str, Any]]:
+        """Precision, recall and F1 with Wilson intervals of the first two, and support, for each class."""
+        counts = self.confusion()
+        rows = []
+        for label, cls in enumerate(CLASSES):
+            right, said, there = counts[label, label], counts[:, label].sum(), counts[label].sum()
+            rows.append(
+                {
+                    "class": cls,
+                    "precision": right / max(1, said),
+                    "precision_interval": wilson(right, said),
+                    "recall": right / max(1, there),
+                    "recall_interval": wilson(right, there),
+                    "f1": 2 * right / max(1, said + there),
+                    "support": int(there),
+                }
+            )
+        return rows
+
+    def accuracy(self, mask: np.ndarray | None = None) -> tuple[float, tuple[float, float], int]:
+        """Share of right predictions, its Wilson interval and N; of the images in the mask (N,) where given."""
+        right = self.predictions == self.labels
+        right = right if mask is None else right[mask]
+        return float(right.mean()), wilson(int(right.sum()), len(right)), len(right)
+
+    def log_loss(self) -> float:
+        """Mean negative log-likelihood, in nats."""
+        p = np.clip(self.probabilities.astype(np.float64), EPSILON, 1 - EPSILON)
+        return float(-np.where(self.labels == 1, np.log(p), np.log1p(-p)).mean())
+
+    def auroc(self) -> tuple[float, tuple[float, float]]:
+        """Area under the ROC curve with its bootstrap interval."""
+        return self._with_interval(_auroc)
+
+    def average_precision(self) -> tuple[float, tuple[float, float]]:
+        """Average precision of FAKE with its bootstrap interval."""
+        return self._with_interval(_average_precision)
+
+    def _with_interval(self, figure) -> tuple[float, tuple[float, float]]:
+        return figure(self.labels, self.probabilities), bootstrap(figure, self.labels, self.probabilities)
+
+    def curves(self) -> dict[str, np.ndarray]:
+        """`fpr` and `tpr` of the ROC curve, `precision` and `recall` of the precision-recall curve."""
+        p, y = torch.from_numpy(self.probabilities), torch.from_numpy(self.labels.astype(np.int64))
+        fpr, tpr, _ = binary_roc(p, y)
+        precision, recall, _ = binary_precision_recall_curve(p, y)
+        return {
+            name: value.numpy() for name, value in dict(fpr=fpr, tpr=tpr, precision=precision, recall=recall).items()
+        }
+
+    def flat(self, prefix: str) -> dict[str, Any]:
+        """Everything by name, intervals as NAME_low and NAME_high."""
+        figures: dict[str, Any] = {f"{prefix}images": len(self.labels), f"{prefix}threshold": self.threshold}
+
+        def add(name: str, value: float, interval: tuple[float, float] | None = None) -> None:
+            figures[prefix + name] = float(value)
+            if interval:
+                figures[f"{prefix}{name}_low"], figures[f"{prefix}{name}_high"] = map(float, interval)
+
+        value, interval, _ = self.accuracy()
+        add("accuracy", value, interval)
+        for row in self.per_class():
+            cls = row["class"].lower()
+            add(f"precision_{cls}", row["precision"], row["precision_interval"])
+            add(f"recall_{cls}", row["recall"], row["recall_interval"])
+            add(f"f1_{cls}", row["f1"])
+        add("auroc", *self.auroc())
+        add("average_precision", *self.average_precision())
+        add("loss", self.log_loss())
+        (tn, fp), (fn, tp) = self.confusion().tolist()
+        return figures | {f"{prefix}{name}": n for name, n in dict(tn=tn, fp=fp, fn=fn, tp=tp).items()}
+
+
+def _auroc(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    return float(binary_auroc(torch.from_numpy(probabilities), torch.from_numpy(labels.astype(np.int64))))
+
+
+def _average_precision(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    target = torch.from_numpy(labels.astype(np.int64))
+    return float(binary_average_precision(torch.from_numpy(probabilities), target))

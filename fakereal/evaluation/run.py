@@ -1,0 +1,109 @@
+"""One look at a test split: a checkpoint and data to figures, tables, plots and a line in the ledger."""
+
+import csv
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from fakereal import CLASSES
+from fakereal.config.build import build
+from fakereal.config.errors import UserError
+from fakereal.config.schema import annotations_of, check
+from fakereal.data.cifake import Cifake
+from fakereal.data.datamodule import ImageDataModule
+from fakereal.data.folder import Folder
+from fakereal.data.store import write_json
+from fakereal.data.synthetic import Synthetic
+from fakereal.evaluation.ledger import record_look
+from fakereal.evaluation.output import print_evaluation, write_figures
+from fakereal.evaluation.report import Evaluation
+from fakereal.models.checkpoint import Loaded, load_classifier
+from fakereal.training.callbacks import progress_bar
+from fakereal.training.environment import prepare
+from fakereal.training.memory import explained_out_of_memory
+from fakereal.training.provenance import provenance
+
+log = logging.getLogger(__name__)
+# A checkpoint names its data by one of these; nothing else that it says is ever looked up.
+DATA = {cls.__name__: cls for cls in (Cifake, Folder, Synthetic)}
+# How images were made small belongs to the network: it is the same wherever they come from.
+PREPROCESSING = ("size", "aspect", "filter")
+
+
+def test(cfg: DictConfig) -> dict[str, Any]:
+    """Tests `cfg.ckpt_path`; leaves metrics.json, predictions.csv, figures and the ledger entry."""
+    check(cfg)
+    out = Path(HydraConfig.get().runtime.output_dir)
+    prepare(cfg)
+    loaded = load_classifier(cfg.ckpt_path)
+    data = open_data(cfg.data, loaded)
+    trainer = build(cfg.trainer, logger=False, callbacks=[progress_bar()], enable_checkpointing=False)
+
+    with explained_out_of_memory(data.batch_size, loaded.classifier.hparams.image_size):
+        data.prepare_data()
+        data.setup("test")
+        loader = data.test_dataloader()
+        batches = trainer.predict(loaded.classifier, loader, return_predictions=True)
+    split = data.splits["test"]
+    evaluation = Evaluation(split.labels, torch.cat(batches).float().cpu().numpy(), loaded.classifier.threshold)
+
+    metrics = {**evaluation.flat("test/"), **without_leaked(evaluation, data)}
+    metrics |= {"checkpoint": str(loaded.path.absolute()), "checkpoint_digest": loaded.digest}
+    metrics["data_digest"] = data.images.digest
+    entry, look = record_look(Path(cfg.ledger), metrics, out)
+    write_predictions(out / "predictions.csv", [data.images.names[row] for row in split.rows], evaluation)
+    write_figures(evaluation, metrics, out)
+    write_json(out / "provenance.json", provenance(trainer, data, list(HydraConfig.get().overrides.task)))
+    write_json(out / "metrics.json", metrics | {"look": look})
+    print_evaluation(evaluation, metrics, out, look, entry)
+    return metrics
+
+
+def open_data(node: DictConfig, loaded: Loaded) -> ImageDataModule:
+    """The data of the checkpoint with what the user gave in its place, or data that the user chose instead."""
+    said = dict(loaded.data)
+    cls = DATA.get(said.pop("class"))
+    said.pop("images")
+    preprocessing = {key: said[key] for key in PREPROCESSING}
+    if "_target_" in node:
+        return build(node, **preprocessing)
+    if cls is None:
+        raise UserError(f"ckpt_path={loaded.path} was trained on data of your own: choose it with data=NAME.")
+    given = {key: node[key] for key in node if not OmegaConf.is_missing(node, key)}
+    given = {key: OmegaConf.to_container(v) if OmegaConf.is_config(v) else v for key, v in given.items()}
+    known = annotations_of(cls)
+    if unknown := sorted(set(given) - set(known)):
+        raise UserError(f"data.{unknown[0]}={given[unknown[0]]}: {cls.__name__} has no such key.")
+    return cls(**{key: value for key, value in said.items() if key in known} | given)
+
+
+def without_leaked(evaluation: Evaluation, data: ImageDataModule) -> dict[str, Any]:
+    """Accuracy over the test images whose bytes do not also stand in train or val; empty where all are new."""
+    hashes = data.images.table["hash"]
+    seen = np.concatenate([data.splits[name].rows for name in ("train", "val")])
+    new = ~np.isin(hashes[data.splits["test"].rows], hashes[seen])
+    if new.all() or not new.any():
+        return {}
+    value, (low, high), count = evaluation.accuracy(new)
+    named = {"accuracy": value, "accuracy_low": low, "accuracy_high": high, "images": count}
+    return {f"test/without_leaked/{name}": figure for name, figure in named.items()}
+
+
+def write_predictions(path: Path, names: list[str], evaluation: Evaluation) -> None:
+    """`path,label,prob_fake,prediction`, a row an image."""
+    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        writer = csv.writer(file)
+        writer.writerow(("path", "label", "prob_fake", "prediction"))
+        for name, label, p, said in zip(
+            names,
+            evaluation.labels.astype(int),
+            evaluation.probabilities,
+            evaluation.predictions,
+            strict=True,
+        ):
+            writer.writerow((name, CLASSES[label], f"{p:.7g}", CLASSES[said]))

@@ -1,0 +1,143 @@
+"""Weights of a backbone from a local file."""
+
+import inspect
+import logging
+import re
+import sys
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from fakereal.config.errors import UserError
+from fakereal.models.backbones.freeze import classifiers
+from fakereal.models.backbones.stem import centre_stem
+
+log = logging.getLogger(__name__)
+
+# What training programs wrap a network's tensors in; averaged weights, where there are any, come first.
+_WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model")
+_PREFIX = re.compile(r"^(?:module\.|_orig_mod\.|model\.|backbone\.)+")
+
+
+def read_weights(path: str) -> dict[str, Tensor]:
+    """The tensors of a .safetensors file, or of one by `torch.save`, by name; never runs code from the file.
+
+    Raises:
+        UserError: no such file, a damaged one, or one that holds more than tensors in plain containers.
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise UserError(f"`model.weights={path}` is no file: give a .safetensors, .pth or .pt file of the backbone.")
+    try:
+        if file.suffix == ".safetensors":
+            content = load_file(file)
+        else:
+            content = torch.load(file, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        raise UserError(
+            f"`model.weights={path}` is damaged, or holds pickled objects other than tensors, which could run "
+            f"code and are not loaded: save the network's `state_dict()` alone, best as .safetensors."
+        ) from error
+    except Exception as error:  # a damaged file can fail in any way: its bytes steer the unpickler
+        reason = f"{type(error).__name__}: {error}".split("\n")[0]
+        raise UserError(
+            f"`model.weights={path}` cannot be read, it is damaged or cut short ({reason}): copy or download it again."
+        ) from error
+    return _tensors(content, path)
+
+
+def _tensors(content: Any, path: str) -> dict[str, Tensor]:
+    if isinstance(content, dict):
+        content = next((content[key] for key in _WRAPPERS if isinstance(content.get(key), dict)), content)
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise UserError(
+            f"`model.weights={path}` does not hold the tensors of a network by name: save its `state_dict()`."
+        )
+    return content
+
+
+def load_weights(backbone: nn.Module, state: dict[str, Tensor], *, stem: str = "default", path: str, name: str) -> None:
+    """Load tensors into a timm network, whose classifier alone may be missing or of another shape.
+
+    Prefixes of wrappers (`module.`, `backbone.`, ...) are taken off, and timm's own conversion is applied where
+    the network's module has one: it resizes positional embeddings and renames the tensors of original releases.
+
+    Args:
+        backbone: the network; changed in place.
+        state: tensors by name, as `read_weights` gives them.
+        stem: with `cifar` the kernel of a ResNet's default stem is cut to what `use_cifar_stem` left of it.
+        path: where the tensors come from, and `name` the network, for the messages.
+
+    Raises:
+        UserError: the file belongs to another network, or does not fit it in some tensors.
+    """
+    own = backbone.state_dict()
+    state = _convert(backbone, _without_prefix(state, own))
+    if stem == "cifar":
+        state = centre_stem(state)
+    heads = _classifier_prefixes(backbone)
+    misfits = {key for key in state.keys() & own.keys() if state[key].shape != own[key].shape}
+    left_out = {key for key in misfits | (state.keys() - own.keys()) if key.startswith(heads)}
+    fitting = {key: value for key, value in state.items() if key not in misfits | left_out}
+    _check_share(fitting.keys() & own.keys(), own, path, name)
+    result = backbone.load_state_dict(fitting, strict=False)
+    missing = [key for key in result.missing_keys if not key.startswith(heads) and key not in misfits]
+    problems = {
+        "missing": missing,
+        "unexpected": result.unexpected_keys,
+        "of another shape": sorted(misfits - left_out),
+    }
+    if any(problems.values()):
+        listed = "; ".join(f"{what}: {_first(keys)}" for what, keys in problems.items() if keys)
+        raise UserError(
+            f"`model.weights={path}` does not fit `model.backbone={name}`: {listed}. "
+            f"Check `model.backbone`, `model.backbone_kwargs` and `model.image_size`."
+        )
+    if left_out:
+        log.info("%s: the classifier was trained for another task and left out: %s", path, _first(sorted(left_out)))
+
+
+def _without_prefix(state: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors with the prefix of a wrapper taken off, if more of their names then fit the network.
+
+    Of a whole LightningModule's tensors those of its `backbone` are kept.
+    """
+    inner = {key: value for key, value in state.items() if key.split(".", 1)[0] == "backbone"} or state
+    bare = {_PREFIX.sub("", key): value for key, value in inner.items()}
+    return bare if len(bare.keys() & own.keys()) > len(state.keys() & own.keys()) else state
+
+
+def _convert(backbone: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    module = sys.modules[type(backbone).__module__]
+    convert = getattr(module, "checkpoint_filter_fn", None) or getattr(module, "_filter_fn", None)
+    if convert is None:
+        return state
+    arguments = (state, backbone)[: len(inspect.signature(convert).parameters)]  # some take the tensors alone
+    try:
+        return convert(*arguments)
+    except (LookupError, RuntimeError, ValueError):  # tensors of another network, as the caller will find
+        return state
+
+
+def _classifier_prefixes(backbone: nn.Module) -> tuple[str, ...]:
+    heads = classifiers(backbone)
+    return tuple(f"{name}." for name, module in backbone.named_modules() if any(module is head for head in heads))
+
+
+def _check_share(fitting: set[str], own: dict[str, Tensor], path: str, name: str) -> None:
+    total = {key for key in own if not key.endswith("num_batches_tracked")}
+    share = len(fitting & total) / len(total)
+    if share < 0.5:
+        raise UserError(
+            f"`model.weights={path}` belongs to another network: of the {len(total)} tensors of "
+            f"`model.backbone={name}` it has {share:.0%}. Set `model.backbone` to the one it was saved from."
+        )
+
+
+def _first(keys: list[str], count: int = 5) -> str:
+    more = f" and {len(keys) - count} more" if len(keys) > count else ""
+    return ", ".join(keys[:count]) + more

@@ -1,0 +1,85 @@
+"""Reading a checkpoint: all that is needed to use a trained classifier, and nothing that runs code."""
+
+import pickle
+import zipfile
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fakereal import CLASSES
+from fakereal.config.errors import UserError
+from fakereal.models.classifier import CHECKPOINT_FORMAT, Classifier
+
+
+@dataclass
+class Loaded:
+    """A classifier in evaluation mode, what its checkpoint says of its data, and the file's digest."""
+
+    classifier: Classifier
+    data: dict[str, Any]
+    digest: str
+    path: Path
+
+
+def read_checkpoint(path: str | Path, key: str = "ckpt_path") -> dict[str, Any]:
+    """The checkpoint as plain values and tensors; a UserError that names `key` where it is none of ours."""
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise UserError(f"{key}={path} does not exist. Give the path of a checkpoint written by fakereal.train.")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if zipfile.is_zipfile(path):
+            raise UserError(
+                f"{key}={path} holds code besides weights; it is not executed. Checkpoints of fakereal.train hold "
+                "none: do not trust the file."
+            ) from error
+        raise UserError(f"{key}={path} is not a checkpoint, or was cut short. Copy it again.") from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise UserError(f"{key}={path} cannot be read: it was cut short or altered. Copy it again.") from error
+    if not isinstance(checkpoint, dict) or not {"fakereal", "state_dict", "hyper_parameters"} <= set(checkpoint):
+        raise UserError(f"{key}={path} was not written by fakereal.train. (For a backbone's weights: model.weights.)")
+    ours = checkpoint["fakereal"]
+    if ours["format"] > CHECKPOINT_FORMAT:
+        raise UserError(f"{key}={path} was written by a later version of fakereal. Update the package.")
+    if tuple(ours["classes"]) != CLASSES:
+        raise UserError(
+            f"{key}={path} was trained with the classes {', '.join(ours['classes'])}; here they are "
+            f"{', '.join(CLASSES)}, in this order. Its answers would be turned around: train it again."
+        )
+    return checkpoint
+
+
+def load_classifier(path: str | Path, key: str = "ckpt_path") -> Loaded:
+    """A trained classifier from its checkpoint alone: no configuration, no network, no other file."""
+    checkpoint = read_checkpoint(path, key)
+    classifier = Classifier(**checkpoint["hyper_parameters"])
+    load_weights(classifier, checkpoint, path, key)
+    ours = checkpoint["fakereal"]
+    classifier.threshold, classifier.temperature = ours["threshold"], ours["temperature"]
+    path = Path(path).expanduser()
+    return Loaded(classifier.eval(), ours["data"], file_digest(path), path)
+
+
+def load_weights(classifier: Classifier, checkpoint: dict[str, Any], path: str | Path, key: str) -> None:
+    """Puts a checkpoint's weights into a classifier of the same architecture."""
+    try:
+        classifier.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:
+        theirs, own = checkpoint["hyper_parameters"].get("backbone"), classifier.hparams.backbone
+        raise UserError(
+            f"{key}={path} holds the weights of another network (backbone {theirs}, here {own}). Choose the same "
+            f"model and model.* options as it was trained with. ({str(error).splitlines()[-1].strip()})"
+        ) from error
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    state = sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(2**20):
+            state.update(chunk)
+    return state.hexdigest()

@@ -1,0 +1,194 @@
+"""The LightningModule: a backbone with one logit, its preprocessing, loss, metrics and checkpoint contents."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+import lightning as L
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+from torchmetrics import MeanMetric
+from typing_extensions import TypedDict
+
+from fakereal import CLASSES
+from fakereal.config.errors import UserError
+from fakereal.evaluation.metrics import binary_metrics, training_metrics
+from fakereal.models.backbones import create_backbone, eval_frozen_modules, set_frozen
+
+CHECKPOINT_FORMAT = 1
+IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+Rate = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Normalization(TypedDict):
+    """Mean and standard deviation of each channel, of pixels in [0, 1]."""
+
+    mean: list[float]
+    std: list[float]
+
+
+class Classifier(L.LightningModule):
+    """Tells FAKE (1) from REAL (0): uint8 images in, the log-odds of FAKE out.
+
+    `image_size` resizes on the device (None: the images' own size). `normalization` takes the figures that
+    the backbone's weights were trained with, ImageNet's, the train split's own, or those given. `freeze`
+    keeps all but the head fixed, for good ("backbone") or for the first N epochs. `pos_weight` weighs FAKE
+    in the loss; "balanced" makes both classes weigh the same. `optimizer` is called with the parameters,
+    `scheduler` with the optimizer and `total_steps`, and then stepped after each optimizer step.
+    """
+
+    def __init__(
+        self,
+        backbone: str,
+        *,
+        pretrained: bool = False,
+        weights: str | None = None,
+        backbone_kwargs: dict[str, Any] | None = None,
+        stem: Literal["default", "cifar"] = "default",
+        image_size: Annotated[int, Field(ge=8, le=4096)] | None = None,
+        drop_rate: Rate = 0.0,
+        drop_path_rate: Rate = 0.0,
+        freeze: Literal["none", "backbone"] | Annotated[int, Field(ge=1)] = "none",
+        normalization: Literal["backbone", "imagenet", "dataset"] | Normalization = "imagenet",
+        label_smoothing: Rate = 0.0,
+        pos_weight: Annotated[float, Field(gt=0)] | Literal["balanced"] | None = None,
+        channels_last: bool = True,
+        compile: bool = False,
+        optimizer: Callable | None = None,
+        scheduler: Callable | None = None,
+    ):
+        super().__init__()
+        # Neither weights nor pretrained: a checkpoint loads without a network and without other files.
+        self.save_hyperparameters(ignore=["optimizer", "scheduler", "pretrained", "weights", "compile"])
+        options = dict(drop_rate=drop_rate, drop_path_rate=drop_path_rate, stem=stem, image_size=image_size)
+        self.backbone = create_backbone(
+            backbone, pretrained=pretrained, weights=weights, kwargs=backbone_kwargs, **options
+        )
+        if channels_last:
+            self.backbone.to(memory_format=torch.channels_last)
+        self.optimizer, self.scheduler, self.compile_backbone = optimizer, scheduler, compile
+        self.threshold, self.temperature = 0.5, 1.0
+        self.register_buffer("mean", torch.zeros(1, 3, 1, 1))
+        self.register_buffer("std", torch.ones(1, 3, 1, 1))
+        self.register_buffer("pos_weight", torch.ones(()) * (pos_weight if isinstance(pos_weight, float | int) else 1))
+        if normalization != "dataset":
+            self.normalize_by(self._known_normalization(normalization))
+        self.train_metrics = training_metrics().clone(prefix="train/")
+        self.val_metrics = binary_metrics(self.threshold).clone(prefix="val/")
+        self.test_metrics = binary_metrics(self.threshold).clone(prefix="test/")
+        self.losses = nn.ModuleDict({stage: MeanMetric() for stage in ("fit", "val", "test")})
+
+    def _known_normalization(self, normalization: str | Normalization) -> Normalization:
+        if normalization == "imagenet":
+            return IMAGENET
+        if normalization == "backbone":
+            pretrained = self.backbone.pretrained_cfg
+            return {"mean": list(pretrained["mean"]), "std": list(pretrained["std"])}
+        return normalization
+
+    def normalize_by(self, figures: Normalization) -> None:
+        """Sets mean and std, each of three channels of pixels in [0, 1]; kept in the hyperparameters."""
+        for name in ("mean", "std"):
+            if len(figures[name]) != 3 or (name == "std" and min(figures[name]) <= 0):
+                raise UserError(f"model.normalization.{name} must be three figures, got {figures[name]}.")
+            getattr(self, name).copy_(torch.tensor(figures[name]).view(1, 3, 1, 1))
+        self.hparams.normalization = {name: list(map(float, figures[name])) for name in ("mean", "std")}
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (B,), the log-odds of FAKE, of uint8 images (B, 3, H, W) of any size."""
+        pixels = images.float().div_(255)
+        if (size := self.hparams.image_size) and pixels.shape[-2:] != (size, size):
+            pixels = F.interpolate(pixels, (size, size), mode="bilinear", antialias=True, align_corners=False)
+        pixels = (pixels - self.mean) / self.std
+        if self.hparams.channels_last:
+            pixels = pixels.contiguous(memory_format=torch.channels_last)
+        return self.backbone(pixels).squeeze(1).float()
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        """Calibrated probability (B,) of FAKE of uint8 images (B, 3, H, W)."""
+        return torch.sigmoid(self(images) / self.temperature)
+
+    def setup(self, stage: str) -> None:
+        if stage != "fit":
+            return
+        if self.hparams.normalization == "dataset":
+            mean, std = self.trainer.datamodule.channel_statistics()
+            self.normalize_by({"mean": mean, "std": std})
+        if self.hparams.pos_weight == "balanced":
+            share = float(self.trainer.datamodule.rows_of("train").labels.mean())
+            self.pos_weight.fill_((1 - share) / share)
+            self.hparams.pos_weight = self.pos_weight.item()
+        if self.compile_backbone:
+            self.backbone.compile()
+
+    def on_train_epoch_start(self) -> None:
+        freeze = self.hparams.freeze
+        frozen = freeze == "backbone" or (isinstance(freeze, int) and self.current_epoch < freeze)
+        set_frozen(self.backbone, frozen)
+        eval_frozen_modules(self.backbone)
+
+    def _step(self, batch: dict[str, Tensor], stage: str) -> tuple[Tensor, Tensor]:
+        """Loss (the weighted sum over the batch) and logits (B,)."""
+        logits, label, weight = self(batch["image"]), batch["label"], batch["weight"]
+        smoothing = self.hparams.label_smoothing if stage == "fit" else 0.0
+        target = label * (1 - smoothing) + smoothing / 2
+        pos_weight = self.pos_weight if stage == "fit" else None
+        losses = F.binary_cross_entropy_with_logits(logits, target, pos_weight=pos_weight, reduction="none")
+        self.losses[stage].update(losses.detach(), (weight > 0).float())
+        return (losses * weight).sum(), logits.detach()
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        loss, logits = self._step(batch, "fit")
+        real = batch["weight"] > 0  # padding of an uneven last batch counts nowhere
+        self.train_metrics.update(torch.sigmoid(logits[real]), batch["label"][real].int())
+        self.log("train/loss_step", loss.detach())
+        if self.trainer.is_last_batch:
+            self.log("train/loss", self.losses["fit"], on_step=False, on_epoch=True)
+            self.log_dict(self.train_metrics, on_step=False, on_epoch=True)
+        return loss
+
+    def _evaluate(self, batch: dict[str, Tensor], stage: str) -> Tensor:
+        _, logits = self._step(batch, stage)
+        real, probability = batch["weight"] > 0, torch.sigmoid(logits / self.temperature)
+        metrics = self.val_metrics if stage == "val" else self.test_metrics
+        metrics.update(probability[real], batch["label"][real].int())
+        self.log(f"{stage}/loss", self.losses[stage], on_step=False, on_epoch=True)
+        self.log_dict(metrics, on_step=False, on_epoch=True)
+        return probability
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        return self._evaluate(batch, "val")
+
+    def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        return self._evaluate(batch, "test")
+
+    def predict_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        return self.probabilities(batch["image"])
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self.optimizer(self.parameters())
+        if self.scheduler is None:
+            return optimizer
+        schedule = self.scheduler(optimizer, total_steps=int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        data = self.trainer.datamodule
+        checkpoint["fakereal"] = {
+            "format": CHECKPOINT_FORMAT,
+            "classes": list(CLASSES),
+            "threshold": self.threshold,
+            "temperature": self.temperature,
+            "data": {"class": type(data).__name__, **data.settings, "images": data.images.digest},
+        }
+        checkpoint["hyper_parameters"] = plain(self.hparams)
+
+
+def plain(value: Any) -> Any:
+    """Dicts, lists and scalars only: what torch.load(weights_only=True) admits."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value

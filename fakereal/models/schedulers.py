@@ -1,0 +1,60 @@
+"""Learning-rate schedules over a run's optimizer steps, built from torch's own."""
+
+import math
+from functools import partial
+from typing import Annotated
+
+from pydantic import Field
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+def constant(optimizer: Optimizer, total_steps: int, *, warmup: Fraction = 0.0) -> LambdaLR:
+    """The optimizer's learning rate, reached linearly over the first `warmup` of all steps."""
+    return LambdaLR(optimizer, partial(_warm, total=total_steps, warmup=warmup, after=_one))
+
+
+def linear(optimizer: Optimizer, total_steps: int, *, warmup: Fraction = 0.0, final: Fraction = 0.0) -> LambdaLR:
+    """Down in a straight line to `final` times the learning rate."""
+    return LambdaLR(optimizer, partial(_warm, total=total_steps, warmup=warmup, after=partial(_line, final)))
+
+
+def cosine(optimizer: Optimizer, total_steps: int, *, warmup: Fraction = 0.0, final: Fraction = 0.0) -> LambdaLR:
+    """Half a cosine down to `final` times the learning rate (Loshchilov & Hutter 2017), without restarts."""
+    return LambdaLR(optimizer, partial(_warm, total=total_steps, warmup=warmup, after=partial(_half_cosine, final)))
+
+
+def step(
+    optimizer: Optimizer,
+    total_steps: int,
+    *,
+    warmup: Fraction = 0.0,
+    milestones: list[Fraction] = (0.5, 0.75),
+    factor: Fraction = 0.1,
+) -> LambdaLR:
+    """Times `factor` at each milestone, given as a fraction of the run (He et al. 2016: 0.5 and 0.75)."""
+    after = partial(_stairs, tuple(milestones), factor)
+    return LambdaLR(optimizer, partial(_warm, total=total_steps, warmup=warmup, after=after))
+
+
+def _warm(now: int, *, total: int, warmup: float, after) -> float:
+    rising = warmup * total
+    return (now + 1) / (rising + 1) if now < rising else after((now - rising) / max(1, total - rising))
+
+
+def _one(done: float) -> float:
+    return 1.0
+
+
+def _line(final: float, done: float) -> float:
+    return final + (1 - final) * max(0.0, 1 - done)
+
+
+def _half_cosine(final: float, done: float) -> float:
+    return final + (1 - final) * (1 + math.cos(math.pi * min(1.0, done))) / 2
+
+
+def _stairs(milestones: tuple[float, ...], factor: float, done: float) -> float:
+    return factor ** sum(done >= milestone for milestone in milestones)

@@ -1,0 +1,75 @@
+"""Figures of a binary classifier, by matplotlib's object interface (no global state, no display)."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from fakereal import CLASSES
+
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#777777"  # Okabe & Ito's colour-blind-safe palette
+
+
+def _figure(width: float = 4.8, height: float = 4.4) -> tuple[Figure, "object"]:
+    figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.add_subplot()
+
+
+def confusion_figure(labels: np.ndarray, predictions: np.ndarray, title: str) -> Figure:
+    """Counts, and shares of each true class; labels and predictions (N,) of 0 and 1."""
+    counts = np.zeros((2, 2), dtype=int)
+    np.add.at(counts, (labels.astype(int), predictions.astype(int)), 1)
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    figure, axes = _figure()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row in range(2):
+        for column in range(2):
+            text = f"{counts[row, column]:,}\n{shares[row, column]:.1%}"
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=13)
+    axes.set(xticks=(0, 1), yticks=(0, 1), xlabel="Predicted class", ylabel="True class", title=title)
+    axes.set_xticklabels(CLASSES)
+    axes.set_yticklabels(CLASSES, rotation=90, va="center")
+    return figure
+
+
+def roc_figure(false_positive_rate: np.ndarray, true_positive_rate: np.ndarray, area: str) -> Figure:
+    """The ROC curve; `area` is its AUROC with interval, as text."""
+    figure, axes = _figure()
+    axes.plot((0, 1), (0, 1), color=GREY, linestyle="--", label="chance")
+    axes.plot(false_positive_rate, true_positive_rate, color=BLUE, linewidth=2, label=f"AUROC {area}")
+    axes.set(
+        xlabel="False-positive rate (REAL called FAKE)",
+        ylabel="True-positive rate (FAKE called FAKE)",
+        title="ROC curve",
+        xlim=(-0.01, 1.01),
+        ylim=(-0.01, 1.01),
+    )
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    return figure
+
+
+def precision_recall_figure(recall: np.ndarray, precision: np.ndarray, area: str, prevalence: float) -> Figure:
+    """The precision-recall curve of FAKE; `area` is the average precision with interval, as text."""
+    figure, axes = _figure()
+    axes.axhline(prevalence, color=GREY, linestyle="--", label="chance")
+    axes.plot(recall, precision, color=ORANGE, linewidth=2, label=f"average precision {area}")
+    axes.set(
+        xlabel="Recall of FAKE",
+        ylabel="Precision of FAKE",
+        title="Precision-recall curve",
+        xlim=(-0.01, 1.01),
+    )
+    axes.set_ylim(0, 1.02)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower left")
+    return figure
+
+
+def save_png(figure: Figure, path: Path) -> Path:
+    """Writes the figure; returns the path."""
+    figure.savefig(path)
+    return path

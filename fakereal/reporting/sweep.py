@@ -1,0 +1,129 @@
+"""A sweep's table, `results.csv` and `results.md`, made anew from the job directories after each job."""
+
+import atexit
+import csv
+import io
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+log = logging.getLogger(__name__)
+SHOWN = (
+    "val/accuracy",
+    "val/auroc",
+    "val/loss",
+    "epochs",
+    "train_seconds",
+    "images_per_second",
+    "parameters",
+)
+
+
+class SweepResults(Callback):
+    """Hydra's callback around the jobs of a multirun; in a single run it does nothing."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        # Hydra raises after the last job if one failed, and then on_multirun_end is not called.
+        atexit.register(report, Path(config.hydra.sweep.dir), str(config.get("monitor", "val/accuracy")))
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        if config.hydra.mode != RunMode.MULTIRUN:
+            return
+        folder = Path(config.hydra.runtime.output_dir)
+        error = folder / "error.txt"
+        if job_return.status == JobStatus.FAILED:
+            failure = job_return._return_value
+            error.write_text(f"{type(failure).__name__}: {failure}\n")
+        else:
+            error.unlink(missing_ok=True)
+        write_results(Path(config.hydra.sweep.dir), str(config.get("monitor", "val/accuracy")))
+
+
+def read_jobs(sweep: Path) -> list[dict[str, Any]]:
+    """A row for each job directory: number, overrides, figures or error."""
+    rows = []
+    for folder in sorted((path.parent for path in sweep.glob("*/.hydra")), key=_number):
+        overrides = OmegaConf.to_container(OmegaConf.load(folder / ".hydra" / "overrides.yaml"))
+        chosen = dict(word.lstrip("+~").split("=", 1) for word in overrides if "=" in word)
+        row: dict[str, Any] = {"job": folder.name, "overrides": chosen, "error": "", "metrics": {}}
+        if (folder / "metrics.json").exists():
+            row["metrics"] = json.loads((folder / "metrics.json").read_text())
+        elif (folder / "error.txt").exists():
+            row["error"] = (folder / "error.txt").read_text().strip()
+        else:
+            row["error"] = "not finished"
+        rows.append(row)
+    return rows
+
+
+def _number(folder: Path) -> tuple[int, str]:
+    return (int(folder.name) if folder.name.isdigit() else sys.maxsize, folder.name)
+
+
+def tabulate(rows: list[dict[str, Any]], monitor: str) -> tuple[list[str], list[list[Any]]]:
+    """Header and body: only overrides that vary, the best by the monitored metric first, failed jobs last."""
+    keys = list(dict.fromkeys(key for row in rows for key in row["overrides"]))
+    varied = [key for key in keys if len({row["overrides"].get(key) for row in rows}) > 1]
+    figures = list(dict.fromkeys(f for f in (monitor, *SHOWN) if any(f in row["metrics"] for row in rows)))
+    sign = 1 if monitor.rsplit("/", 1)[-1] == "loss" else -1
+    ranked = sorted(rows, key=lambda row: sign * row["metrics"].get(monitor, sign * float("inf")))
+    header = ["job", *varied, *figures, "error"]
+    body = [
+        [row["job"], *(row["overrides"].get(key, "") for key in varied)]
+        + [row["metrics"].get(figure, "") for figure in figures]
+        + [row["error"].replace("\n", "; ")]
+        for row in ranked
+    ]
+    return header, body
+
+
+def write_results(sweep: Path, monitor: str) -> None:
+    """Writes both tables; jobs that end at the same time take turns."""
+    with FileLock(sweep / ".results.lock"):
+        header, body = tabulate(read_jobs(sweep), monitor)
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([header, *body])
+        _replace(sweep / "results.csv", text.getvalue())
+        lines = [header, ["---"] * len(header), *body]
+        _replace(sweep / "results.md", "".join(f"| {' | '.join(map(_cell, line))} |\n" for line in lines))
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value).replace("|", "\\|")
+
+
+def _replace(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(text)
+    part.replace(path)
+
+
+def report(sweep: Path, monitor: str) -> None:
+    """Prints the sweep's table when the command ends, and names the jobs that failed."""
+    if not (sweep / "results.md").exists():
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    rows = read_jobs(sweep)
+    header, body = tabulate(rows, monitor)
+    table = Table(title=f"Sweep by {monitor}", title_justify="left")
+    for name in header[:-1]:
+        table.add_column(name, overflow="fold")
+    for line in body:
+        table.add_row(*map(_cell, line[:-1]))
+    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    console.print(table)
+    console.print(f"Results: {sweep / 'results.csv'}")
+    for row in rows:
+        if row["error"]:
+            chosen = " ".join(f"{key}={value}" for key, value in row["overrides"].items())
+            console.print(f"Job {row['job']} ({chosen}) failed: {row['error']}", style="red", markup=False)

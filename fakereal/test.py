@@ -1,0 +1,22 @@
+"""Tests a checkpoint: `python -m fakereal.test ckpt_path=outputs/train/.../checkpoints/best.ckpt`."""
+
+import sys
+
+import hydra
+from omegaconf import DictConfig
+
+from fakereal.config import CONF
+from fakereal.config.argv import quote_paths
+
+
+@hydra.main(version_base="1.3", config_path=CONF, config_name="test")
+def main(cfg: DictConfig) -> float:
+    """Runs one test; returns the test accuracy."""
+    from fakereal.evaluation.run import test
+
+    return test(cfg)["test/accuracy"]
+
+
+if __name__ == "__main__":
+    sys.argv = quote_paths(sys.argv)
+    main()

@@ -1,0 +1,23 @@
+"""Trains a classifier: `python -m fakereal.train model=resnet50 trainer.max_epochs=5`."""
+
+import sys
+
+import hydra
+from omegaconf import DictConfig
+
+from fakereal.config import CONF
+from fakereal.config.argv import quote_paths
+
+
+@hydra.main(version_base="1.3", config_path=CONF, config_name="train")
+def main(cfg: DictConfig) -> float:
+    """Runs one training; returns the best value of the monitored metric, which sweepers optimise."""
+    # torch and Lightning take seconds to import: not before there is work to do.
+    from fakereal.training.run import train
+
+    return train(cfg)[cfg.monitor]
+
+
+if __name__ == "__main__":
+    sys.argv = quote_paths(sys.argv)
+    main()

@@ -1,0 +1,117 @@
+"""What happens around the steps of a training run: seeds, speed, guards, and a line an epoch."""
+
+import logging
+import sys
+import time
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback, RichProgressBar
+
+from fakereal.config.errors import UserError
+from fakereal.data.draws import derive_seed
+
+log = logging.getLogger(__name__)
+
+
+def progress_bar() -> RichProgressBar:
+    """A bar with rate and remaining time on a terminal; silent where output goes to a file."""
+    bar = RichProgressBar()
+    if not sys.stderr.isatty():
+        bar.disable()
+    return bar
+
+
+class Reseed(Callback):
+    """Before each step, seeds what draws from the global generators (dropout, drop-path) by (seed, step, rank).
+
+    Lightning saves no random state; so a resumed run draws what the uninterrupted one would have drawn.
+    """
+
+    def __init__(self, seed: int):
+        self.seed = seed
+
+    def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
+        step = trainer.fit_loop.epoch_loop.total_batch_idx
+        torch.manual_seed(derive_seed(self.seed, step, trainer.global_rank))
+
+
+class Throughput(Callback):
+    """Seconds spent in training batches and images trained on; both go on counting after a resume.
+
+    Logs `train/images_per_second` (all devices together) each epoch.
+    """
+
+    def __init__(self) -> None:
+        self.seconds, self.images = 0.0, 0
+        self.epoch_images, self.began = 0, 0.0
+
+    def on_train_epoch_start(self, *_: Any) -> None:
+        self.epoch_images, self.began = 0, time.perf_counter()
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self.epoch_images += len(batch["image"]) * trainer.world_size
+        if trainer.is_last_batch:
+            self._close(trainer, pl_module)
+
+    def _close(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.strategy.root_device.type == "cuda":
+            torch.cuda.synchronize()
+        elapsed = time.perf_counter() - self.began
+        self.seconds, self.images = self.seconds + elapsed, self.images + self.epoch_images
+        rate = self.epoch_images / elapsed
+        pl_module.log("train/images_per_second", rate, on_step=False, on_epoch=True, rank_zero_only=True)
+
+    def state_dict(self) -> dict[str, float]:
+        return {"seconds": self.seconds, "images": self.images}
+
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        self.seconds, self.images = state_dict["seconds"], state_dict["images"]
+
+
+class FiniteLoss(Callback):
+    """Stops the run at the first loss that is not a number or infinite, and says at which step.
+
+    The flag stays on the device and is read every `every` steps and at the end of the epoch: reading it each
+    step would make a GPU wait.
+    """
+
+    def __init__(self, every: int = 50):
+        self.every = every
+        self.first_bad: torch.Tensor | None = None
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        loss, step = outputs["loss"], trainer.fit_loop.epoch_loop.total_batch_idx
+        never = torch.tensor(2**62, device=loss.device)
+        first = self.first_bad if self.first_bad is not None else never
+        self.first_bad = torch.where(torch.isfinite(loss), first, torch.minimum(first, torch.full_like(never, step)))
+        if (batch_idx + 1) % self.every == 0 or trainer.is_last_batch:
+            self._check(trainer)
+
+    def _check(self, trainer: L.Trainer) -> None:
+        if (step := int(self.first_bad.item())) < 2**62:
+            raise UserError(
+                f"The loss was not a finite number at step {step} (epoch {trainer.current_epoch}). Lower "
+                "optimizer.lr, set trainer.gradient_clip_val=1, or train in trainer.precision=32-true."
+            )
+
+
+class EpochLog(Callback):
+    """One line in the log for each validated epoch."""
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        figures = trainer.callback_metrics
+        parts = [f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"]
+        for name, form in (
+            ("train/loss", "train loss {:.4f}"),
+            ("val/loss", "val loss {:.4f}"),
+            ("train/accuracy", "train accuracy {:.4f}"),
+            ("val/accuracy", "val accuracy {:.4f}"),
+            ("val/auroc", "val AUROC {:.4f}"),
+            ("train/images_per_second", "{:,.0f} images/s"),
+        ):
+            if name in figures:
+                parts.append(form.format(figures[name].item()))
+        if trainer.is_global_zero:
+            log.info("  ".join(parts))

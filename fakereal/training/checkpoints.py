@@ -1,0 +1,104 @@
+"""Which checkpoints a run keeps, when it stops early, and how it ends well when it is told to stop."""
+
+import logging
+import signal
+from pathlib import Path
+from typing import Annotated, Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from pydantic import Field
+
+log = logging.getLogger(__name__)
+
+
+def mode_of(monitor: str) -> str:
+    """ "min" for losses, "max" for all other metrics."""
+    return "min" if monitor.rsplit("/", 1)[-1] == "loss" else "max"
+
+
+class Checkpoints(ModelCheckpoint):
+    """`best.ckpt` by the monitored metric and `last.ckpt`, written after each validation.
+
+    The names hold no "=", which Hydra's grammar would not take in `ckpt_path=`.
+    """
+
+    def __init__(self, dirpath: str, monitor: str = "val/accuracy"):
+        super().__init__(
+            dirpath=dirpath,
+            filename="best",
+            monitor=monitor,
+            mode=mode_of(monitor),
+            save_last=True,
+            enable_version_counter=False,  # best.ckpt is replaced, not joined by best-v1.ckpt
+        )
+
+
+def early_stopping(
+    monitor: str = "val/accuracy",
+    patience: Annotated[int, Field(ge=1)] = 3,
+    min_delta: Annotated[float, Field(ge=0)] = 0.0,
+) -> EarlyStopping:
+    """Stops after `patience` validations that did not improve the monitored metric by more than min_delta."""
+    return EarlyStopping(monitor, min_delta=min_delta, patience=patience, mode=mode_of(monitor))
+
+
+class Interrupt(Callback):
+    """On Ctrl-C or SIGTERM: finishes the step, writes last.ckpt, says how to go on, and exits (128 + signal).
+
+    A handler that raised at once could leave a step half done, and then no checkpoint would be exact.
+    """
+
+    def __init__(self, dirpath: str):
+        self.path = Path(dirpath) / "last.ckpt"
+        self.received: int | None = None
+        self.previous: dict[int, Any] = {}
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        if stage != "fit":
+            return
+        for number in (signal.SIGINT, signal.SIGTERM):
+            try:
+                self.previous[number] = signal.signal(number, self._note)
+            except ValueError:  # not in the main thread, where signals cannot be had
+                return
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)
+        self.previous.clear()
+
+    def _note(self, number: int, frame: Any) -> None:
+        if self.received is not None:  # asked twice: at once
+            raise KeyboardInterrupt
+        self.received = number
+        log.warning("Received %s: stopping after this step", signal.Signals(number).name)
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        if self._asked(trainer):
+            trainer.save_checkpoint(self.path)
+            self._exit()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        if self._asked(trainer):  # during validation: Checkpoints has just written last.ckpt
+            self._exit()
+
+    def _asked(self, trainer: L.Trainer) -> bool:
+        asked = self.received is not None
+        if trainer.world_size > 1:  # all ranks stop at the same step, or none
+            asked = trainer.strategy.reduce_boolean_decision(asked, all=False)
+        return asked
+
+    def _exit(self) -> None:
+        run = self.path.parent.parent
+        log.warning('Stopped; nothing is lost. Go on with the same command and "hydra.run.dir=%s" ckpt_path=last', run)
+        raise SystemExit(128 + (self.received or signal.SIGTERM))
+
+
+def load_best(checkpoint: ModelCheckpoint, classifier: L.LightningModule) -> str:
+    """Puts the weights of the best checkpoint into the classifier; returns its path."""
+    path = checkpoint.best_model_path or checkpoint.last_model_path
+    state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    classifier.load_state_dict(state)
+    return str(path)

@@ -1,0 +1,54 @@
+"""Sets up the process before training or testing, and refuses what cannot go well."""
+
+import logging
+import os
+import warnings
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from fakereal.config.errors import UserError
+
+QUIET = (
+    ".*does not have many workers.*",  # our loader needs none: a batch is one gather
+    ".*is smaller than the logging interval.*",  # a short epoch still logs its own figures
+    ".*isinstance.treespec, LeafSpec.*",  # Lightning 2.6 against torch 2.15
+)
+
+
+def prepare(cfg: DictConfig) -> None:
+    """Threads, matrix precision, and Lightning's own log lines, of which only warnings are wanted."""
+    if cfg.threads:
+        torch.set_num_threads(cfg.threads)
+    torch.set_float32_matmul_precision("high")  # TF32 on GPUs that have it
+    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()  # the root logger prints each line already
+        logger.propagate = True
+        logger.setLevel(logging.WARNING)
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it tells when it has looked for fonts
+    for message in QUIET:
+        warnings.filterwarnings("ignore", message)
+
+
+def refuse_unsafe_ddp(cfg: DictConfig) -> None:
+    """Lightning starts the other ranks of `ddp` with the same command line: in a sweep, the whole sweep again.
+
+    That trains ranks with different settings and exits with 0 (tried). Ranks that come from outside
+    (torchrun, Slurm) are safe.
+    """
+    sweep = HydraConfig.get().mode == RunMode.MULTIRUN
+    from_outside = "TORCHELASTIC_RUN_ID" in os.environ or int(os.environ.get("SLURM_NTASKS", 1)) > 1
+    if sweep and not from_outside and str(cfg.trainer.strategy) in ("ddp", "ddp_find_unused_parameters_true"):
+        raise UserError(
+            f"trainer.strategy={cfg.trainer.strategy} cannot be used in a --multirun. Give trainer.strategy=ddp_spawn, "
+            "or one device to each job (trainer.devices=1)."
+        )
+    several = cfg.trainer.devices not in (1, "1") or cfg.trainer.num_nodes > 1
+    if several and isinstance(cfg.model.get("freeze"), int):
+        raise UserError(
+            f"model.freeze={cfg.model.freeze} (an epoch count) works on one device only: DDP fixes at the start which "
+            "weights it averages. Train with model.freeze=backbone first, then go on with init_from=CKPT."
+        )

@@ -1,0 +1,114 @@
+"""Every shipped YAML fits its target's signature, and wrong values are told all at once."""
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.utils import get_object
+from omegaconf import OmegaConf
+
+import fakereal.config
+from fakereal.config.errors import UserError
+from fakereal.config.schema import SPECIAL, annotations_of, check
+
+CONF = Path(fakereal.config.CONF)
+FILES = sorted(path.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml"))
+EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+
+
+def composed(*overrides: str, command: str = "train"):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose(command, [f"trainer.default_root_dir={Path.cwd()}", *overrides])
+
+
+def nodes(node):
+    if OmegaConf.is_dict(node):
+        if "_target_" in node:
+            yield node
+        for key in node:
+            if not OmegaConf.is_missing(node, key) and not OmegaConf.is_interpolation(node, key):
+                yield from nodes(node[key])
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_key_of_every_file_is_a_parameter_of_its_target(file):
+    found = list(nodes(OmegaConf.load(CONF / file)))
+    for node in found:
+        if str(node._target_).startswith("hydra."):
+            continue
+        unknown = {*node} - SPECIAL - {*annotations_of(get_object(node._target_))}
+        assert not unknown, f"{file}: {unknown}"
+
+
+@pytest.mark.parametrize("group", ["data", "data/augment", "model", "optimizer", "scheduler", "trainer"])
+def test_every_choice_composes_and_is_valid(group):
+    choices = [path.stem for path in (CONF / group).glob("*.yaml")]
+    assert choices
+    for choice in choices:
+        if (group, choice) in (("data", "default"), ("data", "checkpoint")):
+            continue
+        more = {"folder": ["data.root=x"], "timm": ["model.backbone=resnet18"]}.get(choice, [])
+        if group == "optimizer" or choice == "onecycle":
+            more = [*more, "callbacks=[]", "logger=none"]
+        cfg = composed(f"{group}={choice}", *more, "callbacks=[]", "logger=none")
+        check(cfg)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_composes(name):
+    cfg = composed(f"experiment={name}", "callbacks=[]", "logger=none")
+    check(cfg)
+    assert (CONF / "experiment" / f"{name}.yaml").read_text().startswith("# @package _global_\n# Question:")
+
+
+def test_all_wrong_values_are_told_at_once_with_key_and_value():
+    cfg = composed(
+        "trainer.max_epochs=five",
+        "optimizer.lr=-1",
+        "data.val_fraction=1.5",
+        "model.drop_rate=1",
+        "data.aspect=round",
+        "seed=-3",
+        "optimizer.betas=[0.9]",
+        "data.batch_size=12.5",
+        "model.freeze=all",
+        "callbacks=[]",
+        "logger=none",
+    )
+    with pytest.raises(UserError) as caught:
+        check(cfg)
+    lines = str(caught.value).splitlines()
+    for key, value, remedy in (
+        ("trainer.max_epochs", "'five'", "integer"),
+        ("optimizer.lr", "-1", "greater than 0"),
+        ("data.val_fraction", "1.5", "less than 1"),
+        ("model.drop_rate", "1", "less than 1"),
+        ("data.aspect", "'round'", "'squash', 'crop' or 'pad'"),
+        ("seed", "-3", "greater than or equal to 0"),
+        ("optimizer.betas", "[0.9]", "1"),
+        ("data.batch_size", "12.5", "integer"),
+        ("model.freeze", "'all'", "'none' or 'backbone'"),
+    ):
+        [line] = [line for line in lines if f"`{key}`" in line]
+        assert value in line and remedy in line, line
+    assert len(lines) == 9
+
+
+def test_an_added_key_that_the_target_lacks_is_told():
+    cfg = composed("+model.depth=3", "callbacks=[]", "logger=none")
+    with pytest.raises(UserError, match=r"`model.depth` is no parameter of Classifier; it has: backbone"):
+        check(cfg)
+
+
+def test_a_missing_value_is_told():
+    cfg = composed("model=timm", "data=folder", "callbacks=[]", "logger=none")
+    with pytest.raises(UserError) as caught:
+        check(cfg)
+    assert "`model.backbone` is not given: add model.backbone=VALUE." in str(caught.value)
+    assert "`data.root` is not given" in str(caught.value)
+
+
+def test_integers_are_floats_and_lists_are_tuples_and_null_is_none():
+    cfg = composed("optimizer.lr=1", "optimizer.betas=[0.8,0.9]", "model.pos_weight=balanced", "model.image_size=null")
+    cfg.callbacks = cfg.logger = None
+    check(cfg)

@@ -1,0 +1,40 @@
+"""Intervals against scipy, and their coverage."""
+
+import numpy as np
+import pytest
+
+from fakereal.evaluation.intervals import bootstrap, wilson
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(0, 10), (10, 10), (194, 200), (19_532, 20_000), (1, 3)])
+def test_wilson_is_the_score_interval(successes, trials):
+    stats = pytest.importorskip("scipy.stats")
+    expected = stats.binomtest(successes, trials).proportion_ci(0.95, method="wilson")
+    assert wilson(successes, trials) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_wilson_of_nothing_is_everything():
+    assert wilson(0, 0) == (0.0, 1.0)
+
+
+def test_the_interval_of_the_design_is_right():
+    low, high = wilson(19_600, 20_000)
+    assert (high - low) / 2 == pytest.approx(0.0019, abs=5e-5)
+
+
+def test_bootstrap_covers_the_truth_about_as_often_as_it_says():
+    generator, hits = np.random.default_rng(0), 0
+    labels = np.repeat([0, 1], 100)
+    for trial in range(100):
+        scores = generator.normal(labels.astype(float), 1.0)
+        low, high = bootstrap(
+            lambda y, p: float(p[y == 1].mean() - p[y == 0].mean()), labels, scores, seed=trial, resamples=200
+        )
+        hits += low <= 1.0 <= high
+    assert 88 <= hits <= 100
+
+
+def test_bootstrap_is_repeatable():
+    labels, scores = np.repeat([0, 1], 50), np.linspace(0, 1, 100)
+    args = (lambda y, p: float(p.mean()), labels, scores)
+    assert bootstrap(*args) == bootstrap(*args)
