@@ -56,3 +56,54 @@ def quick(tmp_path) -> tuple[str, ...]:
         "trainer.accelerator=cpu",
         f"hydra.run.dir={Path(tmp_path) / 'run'}",
     )
+
+
+@pytest.fixture(scope="session")
+def image_tree() -> Callable[..., Path]:
+    """`image_tree(folder)`: a small tree laid out as CIFAKE, of `per_class` distinct images in each class folder.
+
+    `splits=()` leaves the split folders out; `offset` gives other images; the ending is the format.
+    """
+    import numpy as np
+    from PIL import Image
+
+    def write(
+        folder: Path,
+        per_class: int = 6,
+        *,
+        splits=("train", "test"),
+        side: int = 32,
+        ending: str = "jpg",
+        offset: int = 0,
+    ) -> Path:
+        numbers = np.random.default_rng(offset)
+        for parent in [folder / split for split in splits] or [folder]:
+            for name in ("REAL", "FAKE"):
+                (parent / name).mkdir(parents=True)
+                for index in range(per_class):
+                    coarse = Image.fromarray(numbers.integers(0, 256, (4, 4, 3), dtype=np.uint8))
+                    image = coarse.resize((side, side), Image.Resampling.BICUBIC)
+                    image.save(parent / name / f"{index:04d} ({index % 10 + 1}).{ending}")
+        return folder
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def pack() -> Callable[[Path, Path], Path]:
+    """`pack(folder, archive)`: what is in the folder as an archive of the kind that its name says."""
+    import tarfile
+    import zipfile
+
+    def write(folder: Path, archive: Path) -> Path:
+        if archive.suffix == ".zip":
+            with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+                for path in sorted(folder.rglob("*")):
+                    file.write(path, path.relative_to(folder))
+        else:
+            compression = archive.suffix[1:].replace("tgz", "gz").replace("tar", "")
+            with tarfile.open(archive, f"w:{compression}") as file:
+                file.add(folder, ".")
+        return archive
+
+    return write

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, Any, get_type_hints
 
 from hydra.utils import get_object
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
@@ -86,7 +86,11 @@ def problems(node: DictConfig, path: str = "", skip: frozenset[str] = frozenset(
         if isinstance(value, DictConfig) and ("_target_" in value or parameters is None):
             yield from problems(value, f"{full}.")
             continue
-        yield from _value_problem(full, _plain(value), annotation)
+        objects = [item for item in value if isinstance(item, DictConfig)] if isinstance(value, ListConfig) else []
+        for item in objects:
+            yield from problems(item, f"{full}.")
+        if not objects:
+            yield from _value_problem(full, _plain(value), annotation)
 
 
 @functools.cache

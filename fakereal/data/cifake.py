@@ -10,6 +10,7 @@ from fakereal.config.errors import UserError
 from fakereal.data.datamodule import roots_of
 from fakereal.data.download import MANUAL, cifake_sources, fetch_first
 from fakereal.data.folder import Folder
+from fakereal.data.sources import BadSource, printable
 from fakereal.data.store import Store
 
 log = logging.getLogger(__name__)
@@ -43,19 +44,28 @@ class Cifake(Folder):
         del self.settings["real"], self.settings["fake"]
 
     def open_images(self) -> Store:
-        given = self.root is not None
-        if not given:
-            self.root = str(self._fetch())
+        if self.root is None:
+            return self._downloaded()
         images = super().open_images()
         if self.expected and images.digest != self.expected:
-            if not given:
-                self._forget()
-                raise UserError(
-                    f"The downloaded archive decodes to other images than CIFAKE (digest {images.digest[:16]}..., "
-                    f"expected {self.expected[:16]}...); it was deleted. Try again, or get the data by hand. {MANUAL}"
+            roots, count = ", ".join(map(printable, roots_of(self.root))), len(images.table)
+            log.warning("data.root=%s is not the original CIFAKE (%s images); it is used as it is", roots, f"{count:,}")
+        return images
+
+    def _downloaded(self) -> Store:
+        path = self._fetch()
+        try:
+            images = self.store_of((path,))
+            if self.expected and images.digest != self.expected:
+                raise BadSource(
+                    f"its images have the digest {images.digest[:16]}... and not {self.expected[:16]}... "
+                    "(data.digest=null accepts any)."
                 )
-            counts = f"{len(images.table):,} images"
-            log.warning("data.root=%s is not the original CIFAKE (%s); it is used as it is", self.root, counts)
+        except BadSource as error:
+            kept = "" if self._forget(path) else "not "
+            raise UserError(
+                f"The download at {path} is not CIFAKE as it should be, and was {kept}deleted: {error}\n{MANUAL}"
+            ) from error
         return images
 
     def _fetch(self) -> Path:
@@ -63,8 +73,9 @@ class Cifake(Folder):
             raise UserError(f"data.root is not given and data.download=false. {MANUAL}")
         return fetch_first(cifake_sources(self.mirror), self.cache / "downloads")
 
-    def _forget(self) -> None:
-        (path,) = roots_of(self.root)
-        if self.cache in path.parents:
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        self.root = None
+    def _forget(self, path: Path) -> bool:
+        """Deletes a download, so that the next run fetches it anew; not what only lies elsewhere ready for use."""
+        if self.cache not in path.parents:
+            return False
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        return True

@@ -16,7 +16,7 @@ from fakereal.data.augment import Augment
 from fakereal.data.decode import Aspect, Filter
 from fakereal.data.draws import uniforms
 from fakereal.data.folder_names import UNSPLIT
-from fakereal.data.loader import EpochBatches, ImageSet, Split, loader
+from fakereal.data.loader import EpochBatches, ImageSet, Loader, Split
 from fakereal.data.split import carve
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -114,8 +114,9 @@ class ImageDataModule(L.LightningDataModule):
         batches = EpochBatches(len(split), self.batch_size, shuffle=shuffle, seed=self.seed, rank=rank, world=world)
         if shuffle and trainer:
             # Lightning counts the batches of an interrupted epoch but leaves the skipping to the loader.
-            batches.start = trainer.fit_loop.epoch_loop.batch_progress.current.ready
-        return loader(split, batches)
+            progress = trainer.fit_loop.epoch_loop.batch_progress
+            batches.done = lambda: progress.current.ready
+        return Loader(split, batches)
 
     def train_dataloader(self) -> DataLoader:
         return self._loader("train", shuffle=True)

@@ -12,11 +12,13 @@ LEAVES = 90  # cover a point 3 times on average: 4% of the ground shows through
 RADII = (0.06, 0.6)  # in units of the image's side
 CHUNK_PIXELS = 2**17  # drawn and painted together: 128 images of 32 px, whose labels fit into the cache
 
-# The task's difficulty. A mean colour tells nothing; a LeNet-5 tells 97-99% after 3 epochs of 5,400 images.
-NOISE = 0.015  # largest standard deviation of the sensor noise, in units of white
-DETAIL = 0.6  # share of the detail that the decoder reproduces
-UNEVENNESS = (0.018, 0.04)  # weakest and strongest trace: of a grey pixel (128), 2 and 5 levels per stage
-SIGNS = np.float32([[1, -1, 1], [-1, 1, 1]])  # of rows and columns in R, G, B: a tint hides more than a grid
+# The difficulty of telling the classes apart: LeNet-5 reaches 96-99% in 3 epochs of 5,400 images of 32 px,
+# a mean colour 50%. All but STRENGTH are for a decoder of strength 1.
+STRENGTH = (0.3, 1.0)  # from the best decoder to the worst, uniform: a few images are hard to tell
+UNEVENNESS = 0.055  # of the up-sampling: 7 levels of a grey of 128
+LOSS = 0.7  # share of the finest detail that goes missing
+SIGNS = np.array([[1, -1, 1], [-1, 1, 1]], np.float32)  # rows, columns of R, G, B: tints hide where a grid shows
+NOISE = 0.015  # of the sensor, in both classes: its largest standard deviation, in units of white
 
 
 def synthetic_images(
@@ -42,14 +44,15 @@ def synthetic_images(
 
 
 def _draw_chunk(rng: np.random.Generator, batch: int, size: int) -> np.ndarray:
-    """uint8 (batch, size, size, 3), in turn REAL and FAKE. Leaves are painted at twice the size against aliasing."""
-    top = paint_leaves(*place_leaves(rng, batch), 2 * size)
+    """Images uint8 (batch, size, size, 3), in turn REAL and FAKE, of an even batch."""
+    top = paint_leaves(*place_leaves(rng, batch), 2 * size)  # twice the size, against aliasing
     images = shade_leaves(rng, top)
     noise = NOISE * rng.random((batch, 1, 1, 1), np.float32)
     images += noise * rng.standard_normal(images.shape, np.float32)
-    weakest, strongest = UNEVENNESS
-    strength = weakest + (strongest - weakest) * rng.random((batch // 2, 1, 1), np.float32)
-    images[1::2] = resynthesise(images[1::2], strength * SIGNS, DETAIL)
+    weakest, strongest = STRENGTH
+    strength = weakest + (strongest - weakest) * rng.random(batch // 2, np.float32)
+    unevenness = UNEVENNESS * strength[:, None, None] * SIGNS
+    images[1::2] = resynthesise(images[1::2], unevenness, detail=1 - LOSS * strength)
     return (255 * images).round().clip(0, 255).astype(np.uint8)
 
 
@@ -95,8 +98,8 @@ def shade_leaves(rng: np.random.Generator, top: np.ndarray) -> np.ndarray:
     leaf. On this lies a linear shading.
     """
     size, _, batch = top.shape
-    tone = 0.4 * rng.standard_normal((batch, 1, 1), np.float32)
-    tone = tone + 0.25 * rng.standard_normal((batch, 1, 3), np.float32)
+    tone = 0.3 * rng.standard_normal((batch, 1, 1), np.float32)
+    tone = tone + 0.2 * rng.standard_normal((batch, 1, 3), np.float32)
     brightness = 0.65 * rng.standard_normal((batch, LEAVES, 1), np.float32)
     tint = 0.2 * rng.standard_normal((batch, LEAVES, 3), np.float32)
     colour = 1 / (1 + np.exp(-tone - brightness - tint))

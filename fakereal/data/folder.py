@@ -1,6 +1,7 @@
 """`data=folder`: any tree of real and fake images, of any size and format."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from fakereal.config.errors import UserError
@@ -30,9 +31,9 @@ class Folder(ImageDataModule):
         **common: Any,
     ):
         super().__init__(**common)
-        self.root, self.names = root, FolderNames(real, fake)
         if both := {name.lower() for name in real} & {name.lower() for name in fake}:
             raise UserError(f"data.real and data.fake share {sorted(both)}; a folder has one class.")
+        self.root, self.names = root, FolderNames(real, fake)
         self.settings |= {"root": self.absolute_root(), "real": [*real], "fake": [*fake]}
 
     def absolute_root(self) -> list[str] | None:
@@ -42,5 +43,9 @@ class Folder(ImageDataModule):
     def open_images(self) -> Store:
         if self.root is None:
             raise UserError("data.root is not given: the folder or archive with the images (or a list of them).")
+        return self.store_of(roots_of(self.root))
+
+    def store_of(self, roots: tuple[Path, ...]) -> Store:
+        """The decoded images of folders or archives, decoded now if they are not in the cache."""
         resize = Resize(self.size, self.aspect, self.filter)
-        return obtain(Recipe(roots_of(self.root), resize, self.names, self.need_split, self.on_error), self.cache)
+        return obtain(Recipe(roots, resize, self.names, self.need_split, self.on_error), self.cache)

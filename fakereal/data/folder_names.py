@@ -1,7 +1,6 @@
 """From a path to split and label: what the folder names of a data set say."""
 
 from collections.abc import Sequence
-from pathlib import PurePosixPath
 
 from fakereal import CLASSES
 
@@ -28,7 +27,7 @@ class FolderNames:
     def __call__(self, path: str) -> tuple[int, int | None]:
         """(split, label) of a path with forward slashes; UNSPLIT or None where no folder says it."""
         split, label = UNSPLIT, None
-        for part in PurePosixPath(path).parts[:-1]:
-            split = SPLIT_NAMES.get(part.lower(), split)
-            label = self.labels.get(part.lower(), label)
+        for folder in path.lower().split("/")[:-1]:
+            split = SPLIT_NAMES.get(folder, split)
+            label = self.labels.get(folder, label)
         return split, label

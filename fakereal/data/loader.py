@@ -37,7 +37,7 @@ class EpochBatches(Sampler):
         self.length, self.shuffle, self.seed, self.rank, self.world = length, shuffle, seed, rank, world
         self.edges = _edges(length, batch_size, smallest=2 * world)
         self.epoch = 0
-        self.start = 0  # batches to leave out of the next epoch: a run resumed in its middle
+        self.done = lambda: 0  # batches of this epoch that were trained on before the run was interrupted
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning before each epoch."""
@@ -53,7 +53,8 @@ class EpochBatches(Sampler):
         return np.random.Generator(np.random.PCG64([self.seed, self.epoch])).permutation(self.length)
 
     def __iter__(self) -> Iterator[Share]:
-        order, start, self.start = self.order(), self.start, 0
+        order = self.order()
+        start = self.done() % len(self)
         for first, last in zip(self.edges[start:-1], self.edges[start + 1 :], strict=True):
             batch = order[first:last]
             mine = np.array_split(batch, self.world)[self.rank]
@@ -64,10 +65,14 @@ class EpochBatches(Sampler):
 
 
 def _edges(length: int, batch_size: int, smallest: int) -> list[int]:
-    """Where batches begin and end; a tail too small for batch norm is evened out with the batch before it."""
+    """Where batches begin and end; a tail too small for batch norm is evened out with the batch before it.
+
+    Where that would leave two too small ones, they become one, a little larger than `batch_size`.
+    """
     edges = [*range(0, length, batch_size), length]
     if len(edges) > 2 and edges[-1] - edges[-2] < smallest:
-        edges[-2] = (edges[-3] + edges[-1]) // 2
+        middle = (edges[-3] + edges[-1]) // 2
+        edges[-2:-1] = [middle] if middle - edges[-3] >= smallest else []
     return edges
 
 
@@ -93,6 +98,18 @@ class Split(Dataset):
         }
 
 
-def loader(split: Split, batches: EpochBatches) -> DataLoader:
-    """Whole batches by one gather each: worker processes would only add copies (1.37 M images/s without)."""
-    return DataLoader(split, sampler=batches, batch_size=None, pin_memory=torch.cuda.is_available())
+class Loader(DataLoader):
+    """Whole batches by one gather each: worker processes would only add copies (1.37 M images/s without).
+
+    Its state is its sampler's, which is a function of the epoch and of Lightning's count of batches: the two
+    methods tell Lightning that an interrupted epoch can be resumed.
+    """
+
+    def __init__(self, split: Split, batches: EpochBatches):
+        super().__init__(split, sampler=batches, batch_size=None, pin_memory=torch.cuda.is_available())
+
+    def state_dict(self) -> dict[str, int]:
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Nothing to load."""

@@ -89,6 +89,6 @@ def share_done(title: str, work: Counted) -> Iterator[Callable[[], None]]:
                 shown = now
                 bar.update(task, completed=work.done, total=work.total, count=count)
                 if not terminal:
-                    log.info("%s: %.0f%%, %s images", title, 100 * work.done / work.total, f"{count:,}")
+                    log.info("%s: %.0f%%, %s images", title, 100 * work.done / max(work.total, 1), f"{count:,}")
 
         yield advance

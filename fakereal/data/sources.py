@@ -1,144 +1,122 @@
-"""Where image files lie: a folder, a .zip or a .tar (plain or compressed), read without unpacking."""
+"""Where image files lie: a folder, or an archive that is read without unpacking."""
 
-import tarfile
-import zipfile
-from collections.abc import Iterator
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
-from os import fsencode, walk
-from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import BinaryIO
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
 from fakereal.config.errors import UserError
-from fakereal.data.decode import MAX_BYTES, BadImage, image_extensions
+from fakereal.data.decode import BadImage
+from fakereal.data.rgb import image_extensions
 
-Content = Path | bytes | BadImage  # how the bytes of one file are had
+
+class BadSource(UserError):
+    """What lies at data.root cannot be used as it is."""
+
+
+class File(NamedTuple):
+    """One file of a source; `content` is its bytes, its path, or why it cannot be had; `size` is in bytes."""
+
+    name: str
+    size: int
+    content: bytes | str | BadImage
+
+
+class Source(Protocol):
+    """Files with an image's name; `done` and `total` are bytes, `ignored` counts the other files by their ending."""
+
+    root: Path
+    done: int
+    total: int
+    ignored: Counter[str]
+
+    def fingerprint(self) -> str:
+        """Changes when the source may have changed; told without reading it."""
+
+    def files(self, wanted: Callable[[str], bool]) -> Iterator[File]:
+        """The files whose names are wanted; of the others nothing is read."""
 
 
 class FolderSource:
     """The files below a folder (links are followed), in the order of their names."""
 
     def __init__(self, root: Path):
-        self.root = root
-        self.done = 0
-        seen: set[Path] = set()
-        files = []
-        for folder, folders, names in walk(root, followlinks=True):
-            real = Path(folder).resolve()
-            if real in seen:  # a link that leads back up
-                folders.clear()
+        self.root, self.done, self.ignored = root, 0, Counter()
+        self.entries = sorted(self._scan())
+        self.total = sum(size for _, size, _ in self.entries)
+
+    def _scan(self) -> Iterator[tuple[str, int, int]]:
+        """Name, size and time of change of each file with an image's name."""
+        waiting: list[tuple[str, tuple]] = [("", ())]
+        while waiting:
+            prefix, above = waiting.pop()
+            here, entries = self._open(prefix)
+            if here in above:  # a link that leads back up
                 continue
-            seen.add(real)
-            files += [Path(folder, name) for name in names]
-        self.files = sorted((path.relative_to(root).as_posix(), path) for path in files)
-        self.total = len(self.files)
+            for entry in entries:
+                name = prefix + entry.name
+                if is_hidden(entry.name):
+                    continue
+                if _is_folder(entry):
+                    waiting.append((f"{name}/", (*above, here)))
+                elif ending := other_ending(name):
+                    self.ignored[ending] += 1
+                else:
+                    yield name, *_size_and_time(entry)
+
+    def _open(self, prefix: str) -> tuple[tuple[int, int], list[os.DirEntry]]:
+        folder = os.path.join(self.root, prefix)
+        try:
+            status = os.stat(folder)
+            with os.scandir(folder) as entries:
+                return (status.st_dev, status.st_ino), list(entries)
+        except OSError as error:
+            raise BadSource(
+                f"data.root={printable(self.root)}: the folder {printable(folder)} cannot be read ({error.strerror})."
+            ) from error
 
     def fingerprint(self) -> str:
-        """Changes when a file is added, removed, renamed, resized or touched."""
+        """Changes when an image is added, removed, renamed, resized or touched."""
         state = blake2b(digest_size=16)
-        for name, path in self.files:
-            try:
-                status = path.stat()
-                state.update(b"%s\0%d\0%d\0" % (fsencode(name), status.st_size, status.st_mtime_ns))
-            except OSError:  # a dangling link: reported when it is read
-                state.update(b"%s\0" % fsencode(name))
+        for name, size, time in self.entries:
+            state.update(b"%s\0%d\0%d\0" % (os.fsencode(name), size, time))
         return state.hexdigest()
 
-    def __iter__(self) -> Iterator[tuple[str, Content]]:
-        for name, path in self.files:
-            self.done += 1
-            yield name, path
+    def files(self, wanted: Callable[[str], bool]) -> Iterator[File]:
+        for name, size, _ in self.entries:
+            self.done += size
+            if wanted(name):
+                yield File(name, size, os.path.join(self.root, name))
 
 
-class ArchiveSource:
-    """The files in an archive, one after the other as they stand in it; `done` and `total` count its bytes."""
-
-    def __init__(self, path: Path):
-        self.path = path
-        self.done = 0
-        self.total = path.stat().st_size
-
-    def fingerprint(self) -> str:
-        """Changes when the archive is replaced or touched."""
-        status = self.path.stat()
-        return f"{status.st_size}-{status.st_mtime_ns}"
-
-    def __iter__(self) -> Iterator[tuple[str, Content]]:
-        read = _read_zip if zipfile.is_zipfile(self.path) else _read_tar
-        try:
-            with self.path.open("rb") as file:
-                for name, content in read(file):
-                    self.done = file.tell()
-                    _refuse_unsafe(self.path, name)
-                    yield name, content
-        except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
-            raise self._damaged(error) from error
-        except (OSError, ValueError, NotImplementedError) as error:
-            if getattr(error, "errno", None):  # the disk's own trouble, not the archive's
-                raise
-            raise self._damaged(error) from error
-        except Exception as error:
-            # lzma.LZMAError and zlib.error are plain Exceptions of modules that a Python may lack.
-            if type(error).__module__ in ("lzma", "_lzma", "zlib", "zstd", "compression.zstd"):
-                raise self._damaged(error) from error
-            raise
-
-    def _damaged(self, error: Exception) -> UserError:
-        return UserError(
-            f"data.root={self.path} is no archive that can be read to its end ({error}). "
-            "Give a folder, or a complete .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz file."
-        )
-
-
-def _read_zip(file: BinaryIO) -> Iterator[tuple[str, Content]]:
-    with zipfile.ZipFile(file) as archive:
-        for member in archive.infolist():
-            if member.is_dir():
-                continue
-            if member.flag_bits & 1:
-                raise zipfile.BadZipFile("it is encrypted")
-            if member.file_size > MAX_BYTES:
-                yield member.filename, BadImage(f"{member.file_size / 2**20:.0f} MiB, too large")
-                continue
-            yield member.filename, archive.read(member)
-
-
-def _read_tar(file: BinaryIO) -> Iterator[tuple[str, Content]]:
-    with tarfile.open(fileobj=file, mode="r|*") as archive:
-        for member in archive:
-            if member.isdir():
-                continue
-            if not member.isfile():
-                yield member.name, BadImage("a link or a device, not a file")
-            elif member.size > MAX_BYTES:
-                yield member.name, BadImage(f"{member.size / 2**20:.0f} MiB, too large")
-            else:
-                data = archive.extractfile(member).read()
-                if len(data) != member.size:
-                    raise tarfile.ReadError("unexpected end of data")
-                yield member.name, data
-
-
-def _refuse_unsafe(archive: Path, name: str) -> None:
-    """Nothing is ever unpacked; but an archive that tries to climb out of its folder is not to be trusted."""
-    if ".." in PurePosixPath(name.replace("\\", "/")).parts or PureWindowsPath(name).anchor:
-        raise UserError(
-            f"data.root={archive} holds a file named {name!r}, which lies outside of the archive. "
-            "Do not trust it; get the archive from its author again."
-        )
-
-
-def is_image_name(name: str) -> bool:
-    """Whether a file is to be read: visible, and with an image's ending or none at all."""
-    path = PurePosixPath(name)
-    if any(part.startswith(".") or part == "__MACOSX" for part in path.parts):
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # links that lead to each other: reported when the file is read
         return False
-    return not path.suffix or path.suffix.lower() in image_extensions()
 
 
-def open_source(root: Path) -> FolderSource | ArchiveSource:
-    """The source at a path; UserError where there is nothing."""
-    if root.is_dir():
-        return FolderSource(root)
-    if root.is_file():
-        return ArchiveSource(root)
-    raise UserError(f"data.root={root} does not exist. Give a folder or an archive (.zip, .tar, .tar.gz, .tar.xz).")
+def _size_and_time(entry: os.DirEntry) -> tuple[int, int]:
+    try:
+        status = entry.stat()
+        return status.st_size, status.st_mtime_ns
+    except OSError:  # a dangling link: reported when the file is read
+        return 0, 0
+
+
+def is_hidden(part: str) -> bool:
+    """Whether a file or folder is none of the user's: .git, .DS_Store, the shadow files of macOS archives."""
+    return part.startswith(".") or part == "__MACOSX"
+
+
+def other_ending(name: str) -> str:
+    """The ending, in lower case, that tells that a file is no image; empty where it has an image's or none."""
+    ending = os.path.splitext(name)[1].lower()
+    return "" if ending in image_extensions() else ending
+
+
+def printable(name: object) -> str:
+    """A name for messages: what no terminal or log file could show is escaped."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(name))

@@ -12,7 +12,7 @@ def carve(labels: np.ndarray, hashes: np.ndarray, fraction: float, seed: int) ->
     place in the draw is a hash of (seed, its bytes): adding images to the set hardly moves the others.
     """
     unique, group = np.unique(hashes, return_inverse=True)
-    key = seed.to_bytes(8, "little")
+    key = seed.to_bytes(max(8, -(-seed.bit_length() // 8)), "little")
     draw = np.array([blake2b(image, key=key, digest_size=8).digest() for image in unique.tolist()], dtype="S8")
     order = np.argsort(draw, kind="stable")
     taken = np.zeros(len(unique), dtype=bool)

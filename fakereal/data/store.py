@@ -1,13 +1,16 @@
 """The decode-once image store: pixels, a row of facts per image, and a digest, memory-mapped from disk."""
 
 import functools
+import io
 import json
+import os
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 
-from fakereal.data.decode import blake2b
+from fakereal.data.decode import hash_of
 
 FORMAT = 1  # raised whenever a store of an earlier version must not be read
 
@@ -74,43 +77,67 @@ def content_digest(table: np.ndarray) -> str:
     return state.hexdigest()
 
 
-def stamp(folder: Path) -> dict[str, list[int]]:
+def seal(folder: Path, meta: dict) -> None:
+    """Writes meta.json with what tells later whether the files and itself are still what they were."""
+    meta = meta | {"stamp": _stamp(folder), "facts": _facts(folder)}
+    write_json(folder / "meta.json", meta | {"seal": _seal(meta)})
+
+
+def _stamp(folder: Path) -> dict[str, list[int]]:
     """Size and time of change of each file: unchanged stamps vouch for unchanged contents."""
     return {name: [(s := (folder / name).stat()).st_size, s.st_mtime_ns] for name in FILES}
+
+
+def _facts(folder: Path) -> str:
+    """SHA-256 of the files beside the pixels, which have a hash each."""
+    return sha256(b"".join((folder / name).read_bytes() for name in FILES[1:])).hexdigest()
+
+
+def _seal(meta: dict) -> str:
+    return sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
 
 
 def open_store(folder: Path, fingerprint: str) -> tuple[Store | None, str]:
     """The store in a folder, or None and the reason why it has to be built (again)."""
     try:
-        meta = json.loads((folder / "meta.json").read_text())
+        store = Store(folder)
+        meta = dict(store.meta)
+        if meta.pop("seal") != _seal(meta):
+            return None, "it was altered"
         if meta["format"] != FORMAT or meta["fingerprint"] != fingerprint:
             return None, "its source has changed"
-        if meta["stamp"] == stamp(folder):
-            return Store(folder), ""
-        store = Store(folder)
-        if _contents_match(store):  # copied or touched, but whole
-            meta["stamp"] = stamp(folder)
-            write_json(folder / "meta.json", meta)
-            return Store(folder), ""
-        return None, "it was altered"
+        if meta["stamp"] == _stamp(folder):
+            return store, ""
+        if meta["facts"] != _facts(folder) or not _pixels_match(store):
+            return None, "it was altered"
+        with suppress(OSError):  # copied or touched, but whole; a shared cache may be read-only
+            seal(folder, meta)
+        return store, ""
     except FileNotFoundError as error:
-        return (
-            None,
-            "it is not there yet" if not folder.exists() else f"{Path(error.filename).name} is missing",
-        )
+        return None, f"{Path(error.filename).name} is missing" if folder.exists() else "it is not there yet"
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         return None, f"it is damaged ({error})"
 
 
-def _contents_match(store: Store) -> bool:
-    if sha256(store.table.tobytes()).hexdigest() != store.meta["table_digest"]:
+def _pixels_match(store: Store) -> bool:
+    if store.images.nbytes != (store.folder / "pixels.bin").stat().st_size:
         return False
-    hashes = (blake2b(image, digest_size=16).digest() for image in map(store.images.__getitem__, store.rows))
+    hashes = (hash_of(store.images[row]) for row in store.rows)
     return all(got.rstrip(b"\0") == said for got, said in zip(hashes, store.table["pixel_hash"], strict=True))
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """np.save, which by itself would lose the errno of a full disk."""
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    path.write_bytes(buffer.getbuffer())
 
 
 def write_json(path: Path, value: object) -> None:
     """JSON, replaced at once: a reader sees the old file or the new one, never a part."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(value, indent=1) + "\n")
-    part.replace(path)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(json.dumps(value, indent=1) + "\n")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

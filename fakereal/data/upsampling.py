@@ -5,16 +5,16 @@ import numpy as np
 STAGES = 2  # of stride 2: traces of periods 2 and 4 pixels
 
 
-def resynthesise(images: np.ndarray, unevenness: np.ndarray, detail: float) -> np.ndarray:
-    """Float images (B, H, W, C), of any H and W, encoded to a latent pyramid and decoded again: the same shape.
+def resynthesise(images: np.ndarray, unevenness: np.ndarray, detail: np.ndarray) -> np.ndarray:
+    """Float images (B, H, W, C), of any H and W, encoded to a latent pyramid and decoded: the same shape.
 
     The encoder halves an image `STAGES` times and keeps, at each stage, what bilinear up-sampling of the half
     cannot predict (a Laplacian pyramid: Burt & Adelson 1983; as a generator's latent: Denton et al. 2015).
     The decoder goes back by transposed convolutions of stride 2, whose even and odd outputs are scaled by
     1 + u and 1 - u, u = `unevenness` (B, 2, C) along rows and along columns. This is the uneven overlap behind
     checkerboards (Odena et al. 2016); it repeats the spectrum at multiples of H/4 and W/4 (Zhang et al. 2019).
-    The decoder reproduces the share `detail`, from 0 to 1, of the pyramid's detail: high frequencies come out
-    too weak, as they do of generators (Durall et al. 2020).
+    Of the finest detail the decoder reproduces only a share, `detail` (B,) from 0 to 1: high frequencies come
+    out too weak, as they do of generators (Durall et al. 2020).
 
     Each channel of an image keeps its mean. With no unevenness and a detail of 1 the image is as it was.
     """
@@ -22,17 +22,20 @@ def resynthesise(images: np.ndarray, unevenness: np.ndarray, detail: float) -> n
     stride = 2**STAGES
     padding = ((0, 0), (0, -height % stride), (0, -width % stride), (0, 0))
     rows, columns = (unevenness[:, axis, None, None].astype(images.dtype) for axis in (0, 1))
-    decoded = _reconstruct(np.pad(images, padding, mode="edge"), rows, columns, detail, STAGES)
+    share = detail[:, None, None, None].astype(images.dtype)
+    decoded = _reconstruct(np.pad(images, padding, mode="edge"), rows, columns, STAGES, share)
     decoded = decoded[:, :height, :width]
     return decoded + (images.mean((1, 2), keepdims=True) - decoded.mean((1, 2), keepdims=True))
 
 
-def _reconstruct(images: np.ndarray, rows: np.ndarray, columns: np.ndarray, detail: float, stages: int) -> np.ndarray:
+def _reconstruct(
+    images: np.ndarray, rows: np.ndarray, columns: np.ndarray, stages: int, detail: np.ndarray | float = 1.0
+) -> np.ndarray:
     if stages == 0:
         return images
     latent = downsample(images)
     residual = images - upsample(upsample(latent, 1), 2)
-    latent = _reconstruct(latent, rows, columns, 1.0, stages - 1)
+    latent = _reconstruct(latent, rows, columns, stages - 1)
     return upsample(upsample(latent, 1, rows), 2, columns) + detail * residual
 
 

@@ -126,7 +126,14 @@ class Classifier(L.LightningModule):
         freeze = self.hparams.freeze
         frozen = freeze == "backbone" or (isinstance(freeze, int) and self.current_epoch < freeze)
         set_frozen(self.backbone, frozen)
-        eval_frozen_modules(self.backbone)
+        self.train()
+
+    def train(self, mode: bool = True) -> "Classifier":
+        """As of any module; but what is frozen stays in evaluation mode, batch norm's statistics included."""
+        super().train(mode)
+        if mode:
+            eval_frozen_modules(self.backbone)
+        return self
 
     def _step(self, batch: dict[str, Tensor], stage: str) -> tuple[Tensor, Tensor]:
         """Loss (the weighted sum over the batch) and logits (B,)."""

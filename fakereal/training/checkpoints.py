@@ -1,13 +1,15 @@
 """Which checkpoints a run keeps, when it stops early, and how it ends well when it is told to stop."""
 
 import logging
+import os
 import signal
 from pathlib import Path
 from typing import Annotated, Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from pydantic import Field
 
 log = logging.getLogger(__name__)
@@ -18,10 +20,10 @@ def mode_of(monitor: str) -> str:
     return "min" if monitor.rsplit("/", 1)[-1] == "loss" else "max"
 
 
-class Checkpoints(ModelCheckpoint):
-    """`best.ckpt` by the monitored metric and `last.ckpt`, written after each validation.
+class BestCheckpoint(ModelCheckpoint):
+    """`best.ckpt`: the weights after the validation with the best monitored metric.
 
-    The names hold no "=", which Hydra's grammar would not take in `ckpt_path=`.
+    The name holds no "=", which Hydra's grammar would not take in `ckpt_path=`.
     """
 
     def __init__(self, dirpath: str, monitor: str = "val/accuracy"):
@@ -30,9 +32,20 @@ class Checkpoints(ModelCheckpoint):
             filename="best",
             monitor=monitor,
             mode=mode_of(monitor),
-            save_last=True,
             enable_version_counter=False,  # best.ckpt is replaced, not joined by best-v1.ckpt
         )
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes beside the old checkpoint and then takes its place: a crash or a full disk leaves the old one."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        part = f"{path}.part"
+        try:
+            super().save_checkpoint(checkpoint, part, storage_options)
+            os.replace(part, path)
+        finally:
+            Path(part).unlink(missing_ok=True)
 
 
 def early_stopping(
@@ -44,10 +57,13 @@ def early_stopping(
     return EarlyStopping(monitor, min_delta=min_delta, patience=patience, mode=mode_of(monitor))
 
 
-class Interrupt(Callback):
-    """On Ctrl-C or SIGTERM: finishes the step, writes last.ckpt, says how to go on, and exits (128 + signal).
+class LastCheckpoint(Checkpoint):
+    """`last.ckpt` after each epoch, and when the run is told to stop.
 
-    A handler that raised at once could leave a step half done, and then no checkpoint would be exact.
+    (ModelCheckpoint's `save_last` writes only when the best one was written too.) On Ctrl-C or SIGTERM the step
+    is finished, or the epoch if it is in validation; then last.ckpt is written, and the process says how to go
+    on and exits with 128 + the signal. A handler that raised at once could leave a step half done, and then no
+    checkpoint would be exact.
     """
 
     def __init__(self, dirpath: str):
@@ -76,12 +92,13 @@ class Interrupt(Callback):
         log.warning("Received %s: stopping after this step", signal.Signals(number).name)
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        if self._asked(trainer):
+        if not trainer.is_last_batch and self._asked(trainer):
             trainer.save_checkpoint(self.path)
             self._exit()
 
     def on_train_epoch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        if self._asked(trainer):  # during validation: Checkpoints has just written last.ckpt
+        trainer.save_checkpoint(self.path)
+        if self._asked(trainer):
             self._exit()
 
     def _asked(self, trainer: L.Trainer) -> bool:
@@ -98,7 +115,7 @@ class Interrupt(Callback):
 
 def load_best(checkpoint: ModelCheckpoint, classifier: L.LightningModule) -> str:
     """Puts the weights of the best checkpoint into the classifier; returns its path."""
-    path = checkpoint.best_model_path or checkpoint.last_model_path
+    path = checkpoint.best_model_path
     state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
     classifier.load_state_dict(state)
     return str(path)

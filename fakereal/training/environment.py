@@ -14,6 +14,7 @@ from fakereal.config.errors import UserError
 QUIET = (
     ".*does not have many workers.*",  # our loader needs none: a batch is one gather
     ".*is smaller than the logging interval.*",  # a short epoch still logs its own figures
+    ".*Checkpoint directory .* exists and is not empty.*",  # a run that goes on in its own directory
     ".*isinstance.treespec, LeafSpec.*",  # Lightning 2.6 against torch 2.15
 )
 

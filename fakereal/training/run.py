@@ -6,6 +6,7 @@ from typing import Any
 
 import lightning as L
 from hydra.core.hydra_config import HydraConfig
+from lightning.pytorch.callbacks import LearningRateMonitor
 from omegaconf import DictConfig
 
 from fakereal.config.build import build, build_all
@@ -15,7 +16,7 @@ from fakereal.data.store import write_json
 from fakereal.models.checkpoint import load_weights, read_checkpoint
 from fakereal.models.classifier import Classifier
 from fakereal.training.callbacks import Throughput
-from fakereal.training.checkpoints import Checkpoints, load_best
+from fakereal.training.checkpoints import BestCheckpoint, load_best
 from fakereal.training.environment import prepare, refuse_unsafe_ddp
 from fakereal.training.figures import log_hparams
 from fakereal.training.memory import explained_out_of_memory
@@ -38,7 +39,10 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     if cfg.init_from:
         load_weights(classifier, read_checkpoint(cfg.init_from, "init_from"), cfg.init_from, "init_from")
     data = build(cfg.data)
-    trainer = build(cfg.trainer, callbacks=build_all(cfg.callbacks), logger=build_all(cfg.logger))
+    callbacks, loggers = build_all(cfg.callbacks), build_all(cfg.logger)
+    if not loggers:  # it refuses to run where nobody listens
+        callbacks = [callback for callback in callbacks if not isinstance(callback, LearningRateMonitor)]
+    trainer = build(cfg.trainer, callbacks=callbacks, logger=loggers)
 
     (out / "metrics.json").unlink(missing_ok=True)  # there again when the run is complete
     with explained_out_of_memory(data.batch_size, classifier.hparams.image_size):
@@ -70,7 +74,7 @@ def find_resume(ckpt_path: str | None, out: Path) -> str | None:
 def best_metrics(trainer: L.Trainer, classifier: Classifier, data: L.LightningDataModule) -> dict[str, Any]:
     """The figures of best.ckpt, validated once more, and what the run cost."""
     checkpoints = trainer.checkpoint_callback
-    if not isinstance(checkpoints, Checkpoints):
+    if not isinstance(checkpoints, BestCheckpoint):
         raise UserError("callbacks.checkpoint is needed: metrics.json holds the figures of best.ckpt.")
     speed = next((c for c in trainer.callbacks if isinstance(c, Throughput)), None)
     epochs = trainer.current_epoch

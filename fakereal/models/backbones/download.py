@@ -82,7 +82,8 @@ def _answers(url: str) -> bool:
 
     def ask() -> None:
         try:
-            urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=TIMEOUT).close()
+            request = urllib.request.Request(url, method="HEAD")
+            urllib.request.build_opener().open(request, timeout=TIMEOUT).close()
         except urllib.error.HTTPError as error:
             if error.code == 407 or error.code >= 500:  # what a proxy says of a host that it does not reach
                 return

@@ -10,7 +10,7 @@ def use_cifar_stem(backbone: nn.Module, name: str) -> None:
     """Let a timm ResNet start with a 3 x 3 convolution of stride 1 and no max-pool, in place.
 
     The stem of He et al., Deep residual learning, arXiv 1512.03385, for CIFAR-10: maps have four times the
-    side, so that a 32 px image ends in 4 x 4 and not in 1 x 1, at about sixteen times the cost. Of a 7 x 7
+    side, so that a 32 px image ends in 4 x 4 and not in 1 x 1, at about fifteen times the cost. Of a 7 x 7
     kernel the centre 3 x 3 is kept, so that pretrained weights stay of use; a deep stem's first kernel is
     3 x 3 already.
     UserError if the network is none of timm's `ResNet` class.

@@ -83,7 +83,7 @@ def load_weights(backbone: nn.Module, state: dict[str, Tensor], *, stem: str = "
     misfits = {key for key in state.keys() & own.keys() if state[key].shape != own[key].shape}
     left_out = {key for key in misfits | (state.keys() - own.keys()) if key.startswith(heads)}
     fitting = {key: value for key, value in state.items() if key not in misfits | left_out}
-    _check_share(fitting.keys() & own.keys(), own, path, name)
+    _check_share(fitting, [key for key in own if not key.startswith(heads)], path, name)
     result = backbone.load_state_dict(fitting, strict=False)
     missing = [key for key in result.missing_keys if not key.startswith(heads) and key not in misfits]
     problems = {
@@ -128,12 +128,11 @@ def _classifier_prefixes(backbone: nn.Module) -> tuple[str, ...]:
     return tuple(f"{name}." for name, module in backbone.named_modules() if any(module is head for head in heads))
 
 
-def _check_share(fitting: set[str], own: dict[str, Tensor], path: str, name: str) -> None:
-    total = {key for key in own if not key.endswith("num_batches_tracked")}
-    share = len(fitting & total) / len(total)
+def _check_share(fitting: dict[str, Tensor], own: list[str], path: str, name: str) -> None:
+    share = len(fitting.keys() & set(own)) / len(own)
     if share < 0.5:
         raise UserError(
-            f"`model.weights={path}` belongs to another network: of the {len(total)} tensors of "
+            f"`model.weights={path}` belongs to another network: of the {len(own)} tensors of "
             f"`model.backbone={name}` it has {share:.0%}. Set `model.backbone` to the one it was saved from."
         )
 

@@ -1,0 +1,120 @@
+"""From files to images of two classes: which files of the sources count, and what is to be said of the rest."""
+
+import logging
+import stat
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from fakereal import CLASSES
+from fakereal.data.archives import ArchiveSource
+from fakereal.data.decode import BadImage
+from fakereal.data.folder_names import UNSPLIT, FolderNames
+from fakereal.data.sources import BadSource, FolderSource, Source, printable
+
+log = logging.getLogger(__name__)
+LISTED = 1000  # bad files named in a message
+
+
+class Entry(NamedTuple):
+    """An image file with what its folders say; `content` and `size` are those of its `File`."""
+
+    name: str
+    split: int
+    label: int
+    content: bytes | str | BadImage
+    size: int
+
+
+def open_source(root: Path) -> Source:
+    """The source at a path; BadSource where there is none."""
+    hint = "Give a folder or an archive (.zip, .tar, .tar.gz, .tar.bz2, .tar.xz)."
+    try:
+        mode = root.stat().st_mode
+    except (OSError, ValueError) as error:
+        missing = isinstance(error, FileNotFoundError)
+        reason = "does not exist" if missing else f"cannot be opened ({getattr(error, 'strerror', error)})"
+        raise BadSource(f"data.root={printable(root)} {reason}. {hint}") from error
+    if stat.S_ISDIR(mode):
+        return FolderSource(root)
+    if stat.S_ISREG(mode):
+        return ArchiveSource(root)
+    raise BadSource(f"data.root={printable(root)} is neither a folder nor a file. {hint}")
+
+
+class Entries:
+    """The image files of all sources with split and label, in order; `done` and `total` are bytes."""
+
+    def __init__(self, sources: Sequence[Source], names: FolderNames, need_split: bool):
+        self.sources, self.names, self.need_split = sources, names, need_split
+        self.unlabelled: Counter[str] = Counter()  # by folder
+        self.unsplit = 0
+
+    @property
+    def done(self) -> int:
+        return sum(source.done for source in self.sources)
+
+    @property
+    def total(self) -> int:
+        return sum(source.total for source in self.sources)
+
+    @property
+    def root(self) -> str:
+        """data.root, for messages."""
+        return ", ".join(printable(source.root) for source in self.sources)
+
+    def __iter__(self) -> Iterator[Entry]:
+        for source in self.sources:
+            prefix = "" if len(self.sources) == 1 else f"{source.root.as_posix()}/"
+            for name, size, content in source.files(self._wanted):
+                yield Entry(prefix + name, *self.names(name), content, size)
+
+    def _wanted(self, name: str) -> bool:
+        split, label = self.names(name)
+        if label is None:
+            self.unlabelled[f"{PurePosixPath(name).parent}/"] += 1
+        elif self.need_split and split == UNSPLIT:
+            self.unsplit += 1
+        else:
+            return True
+        return False
+
+    def check(self, labels: set[int]) -> None:
+        """BadSource unless images of both labels were found; the log tells what was left out."""
+        if not labels:
+            raise BadSource(" ".join([f"data.root={self.root}: no image was found.", *self._left_out()]))
+        if len(labels) < 2:
+            found = f"all images are {CLASSES[min(labels)]}; two classes are needed."
+            raise BadSource(" ".join([f"data.root={self.root}: {found}", *self._left_out()]))
+        for sentence in self._left_out():
+            log.info("Left out: %s", sentence)
+
+    def _left_out(self) -> list[str]:
+        sentences = []
+        if self.unlabelled:
+            sentences.append(
+                f"{self.unlabelled.total()} files lie in no folder that names a class: {_commonest(self.unlabelled)}. "
+                "Name the folders REAL and FAKE, or say data.real=[NAME] data.fake=[NAME]."
+            )
+        if self.unsplit:
+            sentences.append(
+                f"{self.unsplit} images lie below no folder train or test. "
+                "For a tree without these use data=folder, which divides it."
+            )
+        if ignored := sum((source.ignored for source in self.sources), Counter()):
+            sentences.append(f"{ignored.total()} files have no image's ending: {_commonest(ignored)}.")
+        return sentences
+
+
+def _commonest(counts: Counter[str]) -> str:
+    return ", ".join(f"{printable(what)} ({count})" for what, count in counts.most_common(5))
+
+
+def unreadable(root: str, good: int, bad: Sequence[tuple[str, str]]) -> BadSource:
+    """The error that names all images that cannot be read, given as (name, reason)."""
+    lines = [f"  {printable(name)}: {printable(why)}" for name, why in sorted(bad)[:LISTED]]
+    more = [f"  ... and {len(bad) - LISTED} more"] if len(bad) > LISTED else []
+    head = f"data.root={root}: {len(bad)} of {good + len(bad)} images cannot be read:"
+    tail = "Mend or remove them, or leave them out with data.on_error=skip."
+    return BadSource("\n".join([head, *lines, *more, tail]))

@@ -1,0 +1,90 @@
+"""Decoding many files: at first in this process, and what is left after a while in one process a core."""
+
+import multiprocessing
+import os
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+
+from fakereal.config.errors import UserError
+from fakereal.data import worker
+from fakereal.data.decode import BadImage, Decoded, Resize, decode_many
+from fakereal.data.entries import Entry
+from fakereal.data.sources import printable
+
+Images = Iterator[tuple[Entry, Decoded | BadImage]]
+
+# A task is a chunk: so many files, or so many bytes of files and of the pixels that they become.
+CHUNK_FILES = 256
+CHUNK_BYTES = 8 * 2**20
+ALONE = 2.0  # seconds after which more processes help: about as long as they take to start
+IN_FLIGHT = 2**30  # bytes of files that wait; only single huge files come near
+
+
+def decode_all(entries: Iterable[Entry], resize: Resize) -> Images:
+    """Each entry with its image, in order. To be closed, so that no process outlives an error."""
+    chunks, begun = _chunks(entries, 3 * resize.size**2), time.monotonic()
+    for chunk in chunks:
+        yield from zip(chunk, decode_many(_contents(chunk), resize), strict=True)
+        if time.monotonic() - begun > ALONE and cores() > 1:
+            break
+    yield from _in_processes(chunks, resize, cores())
+
+
+def _chunks(entries: Iterable[Entry], pixel_bytes: int) -> Iterator[list[Entry]]:
+    chunk, size = [], 0
+    for entry in entries:
+        chunk.append(entry)
+        size += entry.size + pixel_bytes
+        if len(chunk) == CHUNK_FILES or size >= CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _in_processes(chunks: Iterable[list[Entry]], resize: Resize, workers: int) -> Images:
+    pending: deque[tuple[list[Entry], Future]] = deque()
+    # spawn: a fork of a process with threads (torch's, rich's) may hang
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=worker.start) as pool:
+        try:
+            for chunk in chunks:
+                pending.append((chunk, pool.submit(decode_many, _contents(chunk), resize)))
+                while len(pending) > 2 * workers or _bytes(pending) > IN_FLIGHT:
+                    yield from _first_of(pending)
+            while pending:
+                yield from _first_of(pending)
+        except BrokenProcessPool as error:
+            raise _killed(pending) from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _contents(chunk: list[Entry]) -> list[bytes | str | BadImage]:
+    return [entry.content for entry in chunk]
+
+
+def _bytes(pending: Iterable[tuple[list[Entry], Future]]) -> int:
+    return sum(entry.size for chunk, _ in pending for entry in chunk)
+
+
+def _first_of(pending: deque[tuple[list[Entry], Future]]) -> Images:
+    chunk, future = pending[0]
+    images = future.result()
+    pending.popleft()
+    yield from zip(chunk, images, strict=True)
+
+
+def _killed(pending: deque[tuple[list[Entry], Future]]) -> UserError:
+    where = f" at {printable(pending[0][0][0].name)} or soon after" if pending else ""
+    return UserError(
+        f"A decoding process was killed{where}, most likely for want of memory: free some, or look for huge images. "
+        'In a script of your own, put what calls this below `if __name__ == "__main__":`.'
+    )
+
+
+def cores() -> int:
+    """Cores this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

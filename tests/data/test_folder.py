@@ -1,0 +1,242 @@
+"""`data=folder` and `data=cifake`: from trees and archives to splits, and what is said when that fails."""
+
+import os
+import shutil
+import threading
+from functools import partial
+from http.server import HTTPServer, SimpleHTTPRequestHandler
+
+import numpy as np
+import pytest
+
+from fakereal.config.errors import UserError
+from fakereal.data import cifake as cifake_module
+from fakereal.data.cifake import Cifake
+from fakereal.data.folder import Folder
+from fakereal.data.folder_names import FAKE_NAMES, REAL_NAMES, UNSPLIT, FolderNames
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("train/REAL/1.jpg", (0, 0)),
+        ("a/b/TEST/c/Fake/d/1.jpg", (2, 1)),
+        ("REAL/Train/1.jpg", (0, 0)),
+        ("real/sub/fake/1.jpg", (UNSPLIT, 1)),
+        ("0_real/1.jpg", (UNSPLIT, 0)),
+        ("imagenet_ai_0419_adm/val/nature/1.jpg", (1, 0)),
+        ("validation/1_fake/1.jpg", (1, 1)),
+        ("training/other/1.jpg", (0, None)),
+        ("real.jpg", (UNSPLIT, None)),
+        ("train/fake", (0, None)),
+        ("unreal/1.jpg", (UNSPLIT, None)),
+    ],
+)
+def test_folders_say_split_and_label(path, expected):
+    assert FolderNames()(path) == expected
+
+
+def test_other_names_of_the_classes():
+    names = FolderNames(["Camera"], ["SDXL", "flux"])
+    assert names("camera/1.jpg") == (UNSPLIT, 0) and names("FLUX/1.jpg") == (UNSPLIT, 1)
+    assert names("real/1.jpg") == (UNSPLIT, None)
+    assert not {*REAL_NAMES} & {*FAKE_NAMES}
+
+
+def folder(root, **options):
+    data = Folder(root=[*map(str, root)] if isinstance(root, list) else str(root), **({"size": 32} | options))
+    data.prepare_data()
+    data.setup()
+    return data
+
+
+def names(data, split):
+    return [data.images.names[row] for row in data.splits[split].rows]
+
+
+def test_given_splits_are_kept_and_val_is_carved_from_train(tmp_path, image_tree):
+    data = folder(image_tree(tmp_path / "tree", 20), val_fraction=0.2)
+    assert all(name.startswith("test/") for name in names(data, "test"))
+    assert all(name.startswith("train/") for name in names(data, "train") + names(data, "val"))
+    assert data.describe()["splits"] == {
+        "train": {"REAL": 16, "FAKE": 16},
+        "val": {"REAL": 4, "FAKE": 4},
+        "test": {"REAL": 20, "FAKE": 20},
+    }
+
+
+def test_a_val_folder_is_kept(tmp_path, image_tree):
+    data = folder(image_tree(tmp_path / "tree", 4, splits=("train", "Valid", "test")))
+    assert len(data.splits["val"]) == 8 and all(name.startswith("Valid/") for name in names(data, "val"))
+
+
+def test_a_tree_without_splits_is_divided(tmp_path, image_tree):
+    data = folder(image_tree(tmp_path / "tree", 50, splits=()), test_fraction=0.2, val_fraction=0.1)
+    assert data.describe()["splits"] == {
+        "train": {"REAL": 36, "FAKE": 36},
+        "val": {"REAL": 4, "FAKE": 4},
+        "test": {"REAL": 10, "FAKE": 10},
+    }
+
+
+def test_identical_images_never_straddle_train_and_val(tmp_path, image_tree):
+    tree = image_tree(tmp_path / "tree", 20)
+    for index in range(20):
+        shutil.copy(tree / f"train/FAKE/{index:04d} ({index % 10 + 1}).jpg", tree / f"train/FAKE/copy{index}.jpg")
+    for split_seed in range(5):
+        data = folder(tree, val_fraction=0.3, split_seed=split_seed)
+        train, val = (data.images.table["hash"][data.splits[split].rows] for split in ("train", "val"))
+        assert len(val) and not {*train.tolist()} & {*val.tolist()}
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz", "tar.xz"])
+def test_an_archive_trains_as_its_folder(tmp_path, image_tree, pack, kind):
+    tree = image_tree(tmp_path / "tree", 10)
+    batches = [
+        [batch for epoch in (data.train_dataloader(), data.val_dataloader()) for batch in epoch]
+        for data in (folder(tree, batch_size=8), folder(pack(tree, tmp_path / f"x.{kind}"), batch_size=8))
+    ]
+    for first, second in zip(*batches, strict=True):
+        for key in ("image", "label", "index", "weight"):
+            assert first[key].equal(second[key])
+
+
+def test_roots_are_joined_and_may_be_called_anything(tmp_path, image_tree):
+    roots = [tmp_path / "a (1)=x, y", tmp_path / os.fsdecode(b"b\xff")]
+    for number, root in enumerate(roots):
+        image_tree(root, 5, offset=number)
+    data = folder(roots)
+    assert data.describe()["splits"]["test"] == {"REAL": 10, "FAKE": 10}
+    assert data.settings["root"] == [str(root) for root in roots]
+
+
+def test_a_relative_root_and_home(tmp_path, image_tree, monkeypatch):
+    image_tree(tmp_path / "tree", 3)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for root in ("tree", "./tree", "~/tree"):
+        assert len(folder(root).images.table) == 12
+
+
+def test_names_of_classes_are_the_users(tmp_path, image_tree):
+    tree = image_tree(tmp_path / "tree", 3)
+    for split in ("train", "test"):
+        (tree / split / "REAL").rename(tree / split / "Photos")
+    with pytest.raises(UserError, match=r"all images are FAKE.*train/Photos/ \(3\).*data\.real"):
+        folder(tree)
+    assert folder(tree, real=["photos"]).describe()["splits"]["test"] == {"REAL": 3, "FAKE": 3}
+    with pytest.raises(UserError, match=r"data.real and data.fake share \['fake', 'x'\]"):
+        folder(tree, real=["X", "fake"], fake=["x", "FAKE"])
+
+
+def test_a_root_is_needed():
+    with pytest.raises(UserError, match=r"data.root is not given"):
+        Folder().open_images()
+
+
+def test_a_split_without_a_class(tmp_path, image_tree):
+    tree = image_tree(tmp_path / "tree", 3)
+    shutil.rmtree(tree / "test" / "FAKE")
+    with pytest.raises(UserError, match="The test split has no FAKE image"):
+        folder(tree).test_dataloader()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        """Says nothing."""
+
+
+@pytest.fixture
+def mirror(tmp_path):
+    """A server of the files in tmp_path/served."""
+    (tmp_path / "served").mkdir()
+    server = HTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "served")))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def serve(tmp_path, mirror, image_tree, pack):
+    """`serve(damage)`: the URL of an archive whose bytes have passed through `damage`."""
+
+    def call(damage=lambda data: data, **tree):
+        archive = pack(image_tree(tmp_path / "original", **tree), tmp_path / "served" / "cifake.tar")
+        archive.write_bytes(damage(archive.read_bytes()))
+        return f"{mirror}/cifake.tar"
+
+    return call
+
+
+def downloaded(cache):
+    return [path.name for path in (cache / "downloads").iterdir() if path.suffix != ".lock"]
+
+
+def test_cifake_is_found_at_any_depth(tmp_path, image_tree, caplog):
+    tree = image_tree(tmp_path / "archive (2)" / "main" / "DATASET", 5).parents[1]
+    data = Cifake(root=str(tree))
+    data.setup()
+    assert data.describe()["splits"]["test"] == {"REAL": 5, "FAKE": 5}
+    assert f"data.root={tree} is not the original CIFAKE (20 images); it is used as it is" in caplog.text
+
+
+def test_cifake_needs_its_split_folders(tmp_path, image_tree):
+    with pytest.raises(UserError, match="below no folder train or test"):
+        Cifake(root=str(image_tree(tmp_path / "tree", 3, splits=()))).open_images()
+
+
+def test_no_root_and_no_download():
+    with pytest.raises(UserError, match=r"data.root is not given and data.download=false"):
+        Cifake(download=False).open_images()
+
+
+def test_a_download_of_the_right_images_is_used_again(tmp_path, serve, image_tree):
+    url = serve()
+    digest = folder(tmp_path / "original").images.digest
+    data = Cifake(mirror=url, digest=digest, cache_dir=str(tmp_path / "cache"))
+    data.prepare_data()
+    (tmp_path / "served/cifake.tar").unlink()
+    data.setup()
+    assert data.images.digest == digest and data.settings["root"] is None
+    again = Cifake(mirror=url, digest=digest, cache_dir=str(tmp_path / "cache"), download=True)
+    np.testing.assert_array_equal(again.open_images().table, data.images.table)
+
+
+@pytest.mark.parametrize(
+    ("damage", "tree", "reason"),
+    [
+        (lambda data: data, {}, "digest"),
+        (lambda data: data, {"splits": ()}, "below no folder train or test"),
+        (lambda data: data[: len(data) // 2 // 512 * 512], {}, "can be read to its end"),
+        (lambda data: data.replace(b"./train/REAL/0000", b"../rain/REAL/0000"), {}, "can be read to its end"),
+        (lambda data: data.replace(b"JFIF", b"JF\0F").replace(b"\xff\xd8\xff", b"nojpg"[:3]), {}, "cannot be read"),
+    ],
+)
+@pytest.mark.parametrize("relative", [False, True])
+def test_a_damaged_download_is_deleted(tmp_path, serve, monkeypatch, damage, tree, reason, relative):
+    monkeypatch.chdir(tmp_path)
+    data = Cifake(mirror=serve(damage, **tree), cache_dir="cache" if relative else str(tmp_path / "cache"))
+    with pytest.raises(UserError, match=f"(?s)was deleted: .*{reason}.*To get CIFAKE by hand"):
+        data.open_images()
+    assert downloaded(tmp_path / "cache") == []
+
+
+def test_a_full_disk_does_not_delete_the_download(tmp_path, serve, monkeypatch):
+    data = Cifake(mirror=serve(), cache_dir=str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "stores").write_text("in the way")
+    with pytest.raises(UserError, match=r"data.cache_dir=.* cannot be written"):
+        data.open_images()
+    assert len(downloaded(tmp_path / "cache")) == 1
+
+
+def test_what_lies_outside_of_the_cache_is_not_ours_to_delete(tmp_path, image_tree, monkeypatch):
+    """As in a notebook of Kaggle's, where the data set is mounted."""
+    tree = image_tree(tmp_path / "mounted", 2)
+    monkeypatch.setattr(cifake_module, "fetch_first", lambda sources, folder: tree)
+    with pytest.raises(UserError, match=r"was not deleted: .*digest"):
+        Cifake(cache_dir=str(tmp_path / "cache")).open_images()
+    assert len(list(tree.rglob("*.jpg"))) == 8

@@ -1,0 +1,97 @@
+"""The test command, on checkpoints of tiny networks."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from fakereal.evaluation.report import Evaluation
+
+
+@pytest.fixture
+def checkpoint(run, quick, tmp_path):
+    finished = run("train", *quick, "data.count=400")
+    assert finished.code == 0, finished.text
+    return tmp_path / "run" / "checkpoints" / "best.ckpt"
+
+
+def test_a_checkpoint_alone_is_enough(run, checkpoint, tmp_path):
+    finished = run("test", f"ckpt_path={checkpoint}", "hydra.run.dir=tested")
+    assert finished.code == 0, finished.text
+    metrics = json.loads((tmp_path / "tested" / "metrics.json").read_text())
+    with (tmp_path / "tested" / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["path", "label", "prob_fake", "prediction"] and len(rows) == 80
+    right = sum(row["label"] == row["prediction"] for row in rows)
+    assert metrics["test/accuracy"] == right / 80
+    assert metrics["test/accuracy_low"] < metrics["test/accuracy"] < metrics["test/accuracy_high"]
+    assert all((float(row["prob_fake"]) >= 0.5) == (row["prediction"] == "FAKE") for row in rows)
+    assert metrics["test/tp"] + metrics["test/fn"] == sum(row["label"] == "FAKE" for row in rows) == 40
+    for text in ("accuracy", "AUROC", "REAL", "support", "Look 1 at this test split"):
+        assert text in finished.text
+    for name in ("confusion_matrix", "roc", "precision_recall"):
+        assert Image.open(tmp_path / "tested" / f"{name}.png").size[0] > 300
+    tags = EventAccumulator(str(tmp_path / "tested"), size_guidance={"tensors": 0}).Reload().Tags()
+    assert "test/accuracy" in tags["scalars"] and {"test/roc", "test/confusion_matrix"} <= {*tags["images"]}
+
+
+def test_a_copied_checkpoint_gives_the_same_figures_and_looks_are_counted(run, checkpoint, tmp_path):
+    elsewhere = tmp_path / "else where (1)" / "epoch=1.ckpt"
+    elsewhere.parent.mkdir()
+    shutil.copy(checkpoint, elsewhere)
+    shutil.rmtree(tmp_path / "run")
+    figures = []
+    for number in (1, 2):
+        finished = run("test", f"ckpt_path={elsewhere}", f"hydra.run.dir=t{number}", "data.batch_size=7")
+        assert finished.code == 0, finished.text
+        assert f"Look {number} at this test split" in finished.text
+        figures.append(json.loads((tmp_path / f"t{number}" / "metrics.json").read_text()))
+    assert figures[0] | {"look": 0} == figures[1] | {"look": 0}
+    ledger = [json.loads(line) for line in (tmp_path / "outputs" / "test_ledger.jsonl").read_text().splitlines()]
+    assert len(ledger) == 2 and ledger[0]["checkpoint_digest"] == figures[0]["checkpoint_digest"]
+    assert json.loads((tmp_path / "t2" / "look.json").read_text())["look"] == 2
+
+
+def test_only_what_the_user_gives_is_changed(run, checkpoint, tmp_path):
+    finished = run("test", f"ckpt_path={checkpoint}", "data.count=300", "hydra.run.dir=tested", "ledger=l/l.jsonl")
+    assert finished.code == 0, finished.text
+    assert json.loads((tmp_path / "tested" / "metrics.json").read_text())["test/images"] == 60
+    assert (tmp_path / "l" / "l.jsonl").exists()
+    wrong = run("test", f"ckpt_path={checkpoint}", "data.root=somewhere")
+    assert wrong.code == 1 and "data.root=somewhere: Synthetic has no such key" in wrong.text
+
+
+def test_other_peoples_images_are_made_small_as_the_training_images_were(run, checkpoint, tmp_path):
+    generator = np.random.default_rng(0)
+    for cls in ("nature", "ai"):
+        (tmp_path / "tree" / cls).mkdir(parents=True)
+        for number in range(6):
+            pixels = generator.integers(0, 256, (50 + number, 70, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "tree" / cls / f"{number}.png")
+    words = ("data=folder", f"data.root={tmp_path / 'tree'}", "data.test_fraction=1", "hydra.run.dir=tested")
+    finished = run("test", f"ckpt_path={checkpoint}", *words)
+    assert finished.code == 0, finished.text
+    assert json.loads((tmp_path / "tested" / "metrics.json").read_text())["test/images"] == 12
+    [store] = (tmp_path / "tested").parent.glob("tested/provenance.json")
+    assert json.loads(store.read_text())["data"]["splits"]["test"] == {"REAL": 6, "FAKE": 6}
+
+
+def test_no_checkpoint_is_told(run):
+    finished = run("test")
+    assert finished.code == 1 and "ckpt_path" in finished.text and "Traceback" not in finished.text
+
+
+def test_figures_of_known_predictions():
+    labels = np.array([0, 0, 0, 1, 1, 1], dtype=np.float32)
+    probabilities = np.array([0.1, 0.2, 0.7, 0.4, 0.8, 0.9], dtype=np.float32)
+    flat = Evaluation(labels, probabilities, 0.5).flat("test/")
+    assert flat["test/accuracy"] == pytest.approx(4 / 6)
+    assert (flat["test/tn"], flat["test/fp"], flat["test/fn"], flat["test/tp"]) == (2, 1, 1, 2)
+    assert flat["test/precision_fake"] == pytest.approx(2 / 3) and flat["test/recall_real"] == pytest.approx(2 / 3)
+    assert flat["test/auroc"] == pytest.approx(8 / 9)
+    expected = -np.log([0.9, 0.8, 0.3, 0.4, 0.8, 0.9]).mean()
+    assert flat["test/loss"] == pytest.approx(expected, rel=1e-5)

@@ -1,0 +1,256 @@
+"""The networks that timm lacks, the stem for small images, freezing."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+import torch.nn.functional as F
+import torchvision
+import yaml
+from torch import nn
+
+from fakereal.config.errors import UserError
+from fakereal.models.backbones import create_backbone, eval_frozen_modules, set_frozen
+from fakereal.models.backbones.cnn import CNN
+from fakereal.models.backbones.layers import GridPool
+
+OURS = ["lenet5", "alexnet", "cnn"]
+CONFIGS = sorted((Path(__file__).parents[2] / "conf/model").glob("[!t]*.yaml"))  # not timm.yaml, their base
+
+
+def parameters(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="module")
+def networks() -> dict[str, nn.Module]:
+    """Each of our networks with ten classes, in eval mode: built once, since AlexNet takes a second."""
+    return {name: timm.create_model(name, num_classes=10).eval() for name in OURS}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_network_of_ours_is_one_of_timms(name):
+    assert timm.is_model(name)
+    assert name in timm.list_models()
+
+
+@pytest.mark.parametrize(("name", "size"), [("lenet5", 32), ("cnn", 32), ("alexnet", 64)])
+def test_head_of_features_is_forward(networks, name, size):
+    network = networks[name]
+    images = torch.rand(2, 3, size, size)
+    features = network.forward_features(images)
+    assert features.shape[:2] == (2, network.num_features)
+    assert torch.equal(network.forward_head(features), network(images))
+    pre_logits = network.forward_head(features, pre_logits=True)
+    assert pre_logits.shape == (2, network.head_hidden_size)
+    assert torch.equal(network.get_classifier()(pre_logits), network(images))
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_pretrained_cfg_names_the_first_convolution_and_the_classifier(networks, name):
+    network, cfg = networks[name], networks[name].pretrained_cfg
+    assert cfg is network.default_cfg
+    assert isinstance(network.get_submodule(cfg["first_conv"]), nn.Conv2d)
+    assert network.get_submodule(cfg["classifier"]) is network.get_classifier()
+    assert len(cfg["mean"]) == len(cfg["std"]) == 3
+
+
+@pytest.mark.parametrize("name", ["lenet5", "cnn"])
+def test_classes_and_channels_are_arguments(name):
+    network = timm.create_model(name, num_classes=7, in_chans=1)
+    images = torch.rand(2, 1, 32, 32)
+    assert network(images).shape == (2, 7)
+    network.reset_classifier(0)
+    assert network(images).shape == (2, network.head_hidden_size)
+    network.reset_classifier(3)
+    assert network(images).shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [("lenet5", [(16, 16), (28, 28), (33, 47)]), ("cnn", [(8, 8), (33, 47)]), ("alexnet", [(63, 63), (65, 130)])],
+)
+def test_any_size_from_the_smallest(networks, name, sizes):
+    for size in sizes:
+        assert networks[name](torch.rand(1, 3, *size)).shape == (1, 10)
+    smallest = networks[name].min_size
+    assert sizes[0] == (smallest, smallest)
+    assert min(networks[name].forward_features(torch.rand(1, 3, smallest, 2 * smallest)).shape[-2:]) == 1
+    with pytest.raises(UserError, match=rf"model\.image_size.*at least {smallest}.*backbone={name}.*{smallest - 1} x"):
+        networks[name](torch.rand(1, 3, smallest - 1, 2 * smallest))
+
+
+def test_lenet5_has_the_parameters_of_the_classic():
+    # 3 channels: 456 + 2,416 + 48,120 + 10,164 + 85 for one logit (850 for ten classes: the usual 62,006)
+    assert parameters(timm.create_model("lenet5", num_classes=1)) == 61_241
+    assert parameters(timm.create_model("lenet5", num_classes=10)) == 62_006
+
+
+def test_alexnet_is_torchvisions(networks):
+    theirs = torchvision.models.alexnet(num_classes=10).eval()
+    ours = copy.deepcopy(networks["alexnet"])
+    ours.load_state_dict(theirs.state_dict())  # strict: the same names and shapes
+    images = torch.rand(1, 3, 96, 80)
+    torch.testing.assert_close(ours(images), theirs(images))
+
+
+def test_alexnet_has_one_logit_and_dropout_as_asked():
+    network = create_backbone("alexnet", drop_rate=0.25)
+    assert parameters(network) == 57_007_937
+    assert [module.p for module in network.modules() if isinstance(module, nn.Dropout)] == [0.25, 0.25]
+
+
+def test_default_cnn_has_288_k_parameters():
+    assert parameters(create_backbone("cnn")) == 287_585
+
+
+@pytest.mark.parametrize("pooling", ["max", "average", "strided"])
+@pytest.mark.parametrize("batch_norm", [True, False])
+def test_cnn_halves_the_map_once_a_block(pooling, batch_norm):
+    network = CNN(1, channels=(4, 8, 12, 16), pooling=pooling, batch_norm=batch_norm, hidden=6)
+    assert network.forward_features(torch.rand(1, 3, 64, 32)).shape == (1, 16, 4, 2)
+    assert parameters(network) == parameters(CNN(1, channels=(4, 8, 12, 16), batch_norm=batch_norm, hidden=6))
+    assert any(isinstance(module, nn.BatchNorm2d) for module in network.modules()) == batch_norm
+
+
+def test_strided_cnn_takes_a_single_pixel():
+    assert CNN(1, channels=(4, 8), pooling="strided")(torch.rand(2, 3, 1, 1)).shape == (2, 1)
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "elu", "gelu", "silu", "tanh"])
+def test_cnn_starts_near_chance_and_learns(activation):
+    """The first loss is ln 2, and a few steps tell bright images from dark ones, without batch norm too."""
+    network = CNN(1, channels=(8, 16), activation=activation, batch_norm=False, hidden=8)
+    labels = torch.tensor([0.0, 1.0]).repeat(8)
+    images = torch.rand(16, 3, 16, 16) - 0.5 + (labels - 0.5)[:, None, None, None]
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(40):
+        loss = F.binary_cross_entropy_with_logits(network(images)[:, 0], labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[0] == pytest.approx(0.693, abs=0.1)
+    assert losses[-1] < 0.1
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_signals_neither_fade_nor_explode_at_the_start(activation):
+    network = CNN(1, channels=(32, 64, 128), activation=activation, batch_norm=False, pooling="average")
+    features = network.forward_features(torch.randn(4, 3, 64, 64))
+    assert 0.02 < features.std() < 2
+
+
+def test_wide_and_odd_kernels():
+    network = CNN(1, channels=(4,), convs_per_block=3, kernel_size=5)
+    assert network.forward_features(torch.rand(1, 3, 9, 9)).shape == (1, 4, 4, 4)
+    assert sum(isinstance(module, nn.Conv2d) for module in network.modules()) == 3
+
+
+@pytest.mark.parametrize("grid", [1, 4, 5])
+@pytest.mark.parametrize("size", [(1, 1), (4, 4), (5, 7), (13, 2), (32, 32)])
+def test_grid_pool_is_adaptive_average_pooling(grid, size):
+    maps = torch.randn(2, 3, *size, requires_grad=True)
+    pooled, expected = GridPool(grid)(maps), F.adaptive_avg_pool2d(maps, grid)
+    torch.testing.assert_close(pooled, expected)
+    cotangent = torch.randn_like(expected)
+    gradients = (torch.autograd.grad(output, maps, cotangent)[0] for output in (pooled, expected))
+    torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize(("name", "size"), [("lenet5", 40), ("cnn", 40)])
+def test_export_and_channels_last_agree_with_eager(networks, name, size):
+    images = torch.rand(2, 3, size, size)
+    expected = networks[name](images)
+    nhwc = copy.deepcopy(networks[name]).to(memory_format=torch.channels_last)
+    torch.testing.assert_close(nhwc(images.to(memory_format=torch.channels_last)), expected, rtol=1e-4, atol=1e-5)
+    exported = torch.export.export(networks[name], (images,)).module()
+    torch.testing.assert_close(exported(images), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_cifar_stem_keeps_a_4_x_4_map_of_32_px():
+    images = torch.rand(1, 3, 32, 32)
+    assert create_backbone("resnet18").eval().forward_features(images).shape == (1, 512, 1, 1)
+    network = create_backbone("resnet18", stem="cifar").eval()
+    assert network.forward_features(images).shape == (1, 512, 4, 4)
+    assert (network.conv1.kernel_size, network.conv1.stride) == ((3, 3), (1, 1))
+    assert network(images).shape == (1, 1)
+
+
+def test_cifar_stem_of_a_deep_stem_keeps_its_kernel():
+    torch.manual_seed(1)
+    plain = create_backbone("test_resnet")
+    torch.manual_seed(1)
+    network = create_backbone("test_resnet", stem="cifar")
+    assert torch.equal(network.conv1[0].weight, plain.conv1[0].weight)
+    assert network.conv1[0].stride == (1, 1)
+    assert network.forward_features(torch.rand(1, 3, 32, 32)).shape[-2:] == (4, 4)
+
+
+def test_cifar_stem_keeps_the_centre_of_the_kernel():
+    torch.manual_seed(1)
+    plain = create_backbone("resnet18")
+    torch.manual_seed(1)
+    network = create_backbone("resnet18", stem="cifar")
+    assert torch.equal(network.conv1.weight, plain.conv1.weight[..., 2:5, 2:5])
+    assert torch.equal(network.layer1[0].conv1.weight, plain.layer1[0].conv1.weight)
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit", "cnn", "vit_tiny_patch16_224"])
+def test_frozen_networks_train_their_classifier_alone(name):
+    size = 160 if name == "test_vit" else 32
+    network = create_backbone(name, image_size=size, drop_rate=0.1)
+    set_frozen(network, True)
+    training = [key for key, parameter in network.named_parameters() if parameter.requires_grad]
+    head = network.pretrained_cfg["classifier"]
+    assert training == [f"{head}.weight", f"{head}.bias"]
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    network.train()
+    eval_frozen_modules(network)
+    optimizer = torch.optim.SGD(network.parameters(), lr=1.0, weight_decay=0.1)
+    network(torch.rand(4, 3, size, size)).sum().backward()
+    optimizer.step()
+    changed = {key for key, value in network.state_dict().items() if not torch.equal(value, before[key])}
+    assert changed == {f"{head}.weight", f"{head}.bias"}  # neither weight decay nor batch-norm statistics
+
+    set_frozen(network, False)
+    network.train()
+    eval_frozen_modules(network)
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    assert all(module.training for module in network.modules())
+
+
+def test_dropout_before_the_classifier_stays_active_when_frozen():
+    network = create_backbone("cnn", drop_rate=0.5)
+    set_frozen(network, True)
+    network.train()
+    eval_frozen_modules(network)
+    images = torch.rand(1, 3, 32, 32)
+    assert torch.equal(network.forward_features(images), network.forward_features(images))
+    assert len({network(images).item() for _ in range(5)}) > 1
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_each_shipped_backbone_exists_and_opens_with_its_size(path):
+    """Built without memory (the largest has 134 M parameters); the count stands in the first line."""
+    config = yaml.safe_load(path.read_text())
+    with torch.device("meta"):
+        network = create_backbone(
+            config["backbone"], image_size=config.get("image_size"), kwargs=config.get("backbone_kwargs")
+        )
+        size = config.get("image_size") or 32
+        assert network.eval()(torch.rand(2, 3, size, size)).shape == (2, 1)
+    first = path.read_text().splitlines()[0]
+    assert first.endswith(
+        (f"{parameters(network) / 1e6:.1f} M parameters.", f"{parameters(network) / 1e6:.2f} M parameters.")
+    )
+    if config.get("pretrained"):
+        assert timm.models.is_model_pretrained(config["backbone"])

@@ -1,0 +1,90 @@
+"""Checkpoints that cannot be used are told as such, and code in them never runs."""
+
+import os
+import pickle
+
+import pytest
+import torch
+
+from fakereal.config.errors import UserError
+from fakereal.models.checkpoint import load_classifier, read_checkpoint
+
+
+@pytest.fixture
+def checkpoint(run, quick, tmp_path):
+    assert run("train", *quick, "trainer.limit_train_batches=1", "logger=none").code == 0
+    return tmp_path / "run" / "checkpoints" / "best.ckpt"
+
+
+def refusal(path) -> str:
+    with pytest.raises(UserError) as caught:
+        load_classifier(path)
+    assert f"ckpt_path={path}" in str(caught.value) and "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_missing(tmp_path):
+    assert "does not exist" in refusal(tmp_path / "none.ckpt")
+    assert "does not exist" in refusal(tmp_path)
+
+
+def test_truncated_at_many_places(checkpoint, tmp_path):
+    whole = checkpoint.read_bytes()
+    for share in (0, 0.001, 0.1, 0.5, 0.9, 0.999):
+        cut = tmp_path / "cut.ckpt"
+        cut.write_bytes(whole[: int(len(whole) * share)])
+        assert "Copy it again" in refusal(cut)
+
+
+def test_text_and_foreign_files(tmp_path):
+    text = tmp_path / "a.ckpt"
+    text.write_text("not a checkpoint")
+    assert "Copy it again" in refusal(text)
+    foreign = tmp_path / "b.ckpt"
+    torch.save({"state_dict": {}}, foreign)
+    assert "was not written by fakereal.train" in refusal(foreign)
+    torch.save([1, 2], foreign)
+    assert "was not written by fakereal.train" in refusal(foreign)
+
+
+class Evil:
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.mark),)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_code_in_a_checkpoint_is_never_executed(checkpoint, tmp_path, legacy):
+    mark, bad = tmp_path / "executed", tmp_path / "bad.ckpt"
+    contents = torch.load(checkpoint, weights_only=True) | {"extra": Evil(mark)}
+    torch.save(contents, bad, _use_new_zipfile_serialization=not legacy)
+    text = refusal(bad)
+    assert legacy or "holds code besides weights; it is not executed" in text
+    bad.write_bytes(pickle.dumps(Evil(mark)))
+    refusal(bad)
+    assert not mark.exists()
+
+
+def test_another_class_order(checkpoint, tmp_path):
+    contents = torch.load(checkpoint, weights_only=True)
+    contents["fakereal"]["classes"] = ["FAKE", "REAL"]
+    torch.save(contents, tmp_path / "turned.ckpt")
+    assert "was trained with the classes FAKE, REAL; here they are REAL, FAKE" in refusal(tmp_path / "turned.ckpt")
+
+
+def test_a_later_format_and_other_weights(checkpoint, tmp_path):
+    contents = torch.load(checkpoint, weights_only=True)
+    later = contents | {"fakereal": contents["fakereal"] | {"format": 99}}
+    torch.save(later, tmp_path / "later.ckpt")
+    assert "Update the package" in refusal(tmp_path / "later.ckpt")
+    del contents["state_dict"]["backbone.fc.weight"]
+    torch.save(contents, tmp_path / "less.ckpt")
+    assert "holds the weights of another network" in refusal(tmp_path / "less.ckpt")
+
+
+def test_a_good_one_is_read_whole(checkpoint):
+    assert read_checkpoint(checkpoint)["fakereal"]["data"]["size"] == 32
+    loaded = load_classifier(str(checkpoint))
+    assert not loaded.classifier.training and len(loaded.digest) == 64 and loaded.classifier.threshold == 0.5

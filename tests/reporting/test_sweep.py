@@ -1,0 +1,38 @@
+"""Sweeps: the table is current after each job, keeps failed jobs, and the command then fails."""
+
+import csv
+
+from fakereal.reporting.sweep import tabulate
+
+
+def table(folder):
+    with (folder / "results.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_sweep_with_a_failing_job(run, quick, tmp_path):
+    words = (*quick[:-1], "hydra.sweep.dir=sweep", "optimizer=sgd", "logger=none")
+    finished = run("train", "--multirun", *words, "optimizer.lr=1e-3,1e30,1e-2", "scheduler=constant")
+    assert finished.code == 1
+    rows = table(tmp_path / "sweep")
+    assert list(rows[0])[:3] == ["job", "optimizer.lr", "val/accuracy"], "only what varies, then the monitored metric"
+    assert [row["error"] == "" for row in rows] == [True, True, False], "failed jobs stand last"
+    assert float(rows[0]["val/accuracy"]) >= float(rows[1]["val/accuracy"])
+    assert rows[2]["job"] == "1" and "loss was not a finite number at step" in rows[2]["error"]
+    assert (tmp_path / "sweep" / "2" / "metrics.json").exists(), "the jobs after a failed one go on"
+    assert "| 1 | 1e30 |" in (tmp_path / "sweep" / "results.md").read_text()
+
+
+def test_sorting_by_a_loss_puts_the_lowest_first():
+    rows = [
+        {"job": str(n), "overrides": {"seed": str(n), "same": "1"}, "error": "", "metrics": {"val/loss": loss}}
+        for n, loss in enumerate((0.3, 0.1, 0.2))
+    ]
+    header, body = tabulate(rows, "val/loss")
+    assert header == ["job", "seed", "val/loss", "error"]
+    assert [line[0] for line in body] == ["1", "2", "0"]
+
+
+def test_ddp_is_refused_in_a_sweep(run, quick, tmp_path):
+    finished = run("train", "--multirun", *quick[:-1], "hydra.sweep.dir=sweep", "trainer=ddp", "seed=0,1")
+    assert finished.code == 1 and "trainer.strategy=ddp cannot be used in a --multirun" in finished.text

@@ -1,0 +1,77 @@
+"""Two processes on a CPU (gloo): every image once an epoch, and the same weights on both ranks."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from fakereal.data.loader import EpochBatches
+
+RECORDER = '''
+import json, os, sys
+from lightning.pytorch.callbacks import Callback
+
+class Recorder(Callback):
+    """Writes which images each rank saw in each epoch, and a digest of its weights."""
+    def __init__(self, folder):
+        self.folder, self.seen = folder, {}
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+        real = batch["index"][batch["weight"] > 0].tolist()
+        self.seen.setdefault(trainer.current_epoch, []).extend(real)
+    def on_train_end(self, trainer, module):
+        weights = [p.double().sum().item() for p in module.parameters()]
+        path = f"{self.folder}/rank{trainer.global_rank}.json"
+        open(path, "w").write(json.dumps([self.seen, weights]))
+'''
+
+
+@pytest.mark.parametrize("images", [200, 203])
+def test_two_ranks_see_every_image_once_and_end_with_equal_weights(quick, tmp_path, images):
+    (tmp_path / "recorder.py").write_text(RECORDER)
+    words = [*quick, "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_epochs=2"]
+    words += [f"data.count={images}", "data.batch_size=30", "threads=1", "model.drop_rate=0.2"]
+    words += ["+callbacks.recorder._target_=recorder.Recorder", f"+callbacks.recorder.folder={tmp_path}"]
+    finished = subprocess.run(
+        [sys.executable, "-m", "fakereal.train", *words],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    (seen0, weights0), (seen1, weights1) = (json.loads((tmp_path / f"rank{r}.json").read_text()) for r in (0, 1))
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    train = json.loads((tmp_path / "run" / "provenance.json").read_text())["data"]["splits"]["train"]
+    for epoch in ("0", "1"):
+        assert sorted(seen0[epoch] + seen1[epoch]) == list(range(train["REAL"] + train["FAKE"]))
+    assert seen0["0"] != seen0["1"]
+    assert weights0 == weights1
+    assert 0 <= metrics["val/accuracy"] <= 1
+    assert finished.stdout.count("Best checkpoint on validation") == 1
+    assert len(list((tmp_path / "run").glob("**/best.ckpt"))) == 1
+
+
+@pytest.mark.parametrize("length", [3, 5, 64, 65, 67])
+def test_shares_of_ranks_average_to_the_mean_over_the_global_batch(length):
+    torch.manual_seed(0)
+    data, layer = torch.randn(length, 3), nn.Linear(3, 1)
+    ranks = [EpochBatches(length, 8, shuffle=True, seed=3, rank=rank, world=4) for rank in range(4)]
+    seen = []
+    for shares in zip(*ranks, strict=True):
+        batch = np.concatenate([share.positions[share.weights > 0] for share in shares])
+        expected = torch.autograd.grad(layer(data[batch]).square().mean(), layer.weight)[0]
+        gradients = []
+        for share in shares:
+            assert len(share.positions), "a rank without a batch would leave the others waiting"
+            losses = layer(data[share.positions]).square().squeeze(1)
+            loss = (losses * torch.from_numpy(share.weights)).sum()
+            gradients.append(torch.autograd.grad(loss, layer.weight)[0])
+        torch.testing.assert_close(torch.stack(gradients).mean(0), expected)
+        seen += batch.tolist()
+    assert sorted(seen) == list(range(length))

@@ -1,0 +1,133 @@
+"""A resumed run is the uninterrupted run, weight for weight."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+
+def weights(folder, name="last"):
+    return torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)
+
+
+def assert_equal(one, other):
+    assert one["state_dict"].keys() == other["state_dict"].keys()
+    different = [k for k in one["state_dict"] if not torch.equal(one["state_dict"][k], other["state_dict"][k])]
+    assert not different
+    assert one["global_step"] == other["global_step"] and one["epoch"] == other["epoch"]
+
+
+@pytest.fixture
+def lively(quick):
+    """Dropout, drop-path, augmentation, momentum, a schedule and EMA: all that has a state or draws."""
+    return (
+        *quick,
+        "model.drop_rate=0.3",
+        "model.drop_path_rate=0.2",
+        "data/augment=all",
+        "scheduler=onecycle",
+        "callbacks=[default,ema]",
+    )
+
+
+class StopAfter:
+    """Stops the process's own training as Ctrl-C does, after a number of batches."""
+
+    def __init__(self, batches):
+        self.left = batches
+
+    def __call__(self, *_):
+        self.left -= 1
+        if not self.left:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_resume_at_epoch_two_of_four_equals_four_straight(run, lively, tmp_path, monkeypatch):
+    straight, halves = tmp_path / "straight", tmp_path / "halves"
+    four = "trainer.max_epochs=4"
+    assert run("train", *lively, four, f"hydra.run.dir={straight}").code == 0
+    stop_at_batch(monkeypatch, 2 * 5)
+    stopped = run("train", *lively, four, f"hydra.run.dir={halves}", "ckpt_path=last")
+    assert stopped.code == 130, stopped.text
+    assert "there is no" in stopped.text and "training starts anew" in stopped.text
+    assert weights(halves)["epoch"] == 1 and not (halves / "metrics.json").exists()
+    monkeypatch.undo()
+    resumed = run("train", *lively, four, f"hydra.run.dir={halves}", "ckpt_path=last")
+    assert resumed.code == 0, resumed.text
+    assert_equal(weights(straight), weights(halves))
+    assert_equal(weights(straight, "best"), weights(halves, "best"))
+    one, other = (json.loads((folder / "metrics.json").read_text()) for folder in (straight, halves))
+    assert {k: v for k, v in one.items() if k.startswith("val/")} == {k: v for k, v in other.items() if k[:4] == "val/"}
+
+
+def test_an_interrupted_epoch_goes_on_with_its_next_batch(run, lively, tmp_path, monkeypatch):
+    straight, halves = tmp_path / "straight", tmp_path / "halves"
+    two = "trainer.max_epochs=2"
+    assert run("train", *lively, two, f"hydra.run.dir={straight}").code == 0
+    for batches in (3, 4):  # stops in the first epoch, and again in the second
+        stop_at_batch(monkeypatch, batches)
+        stopped = run("train", *lively, two, f"hydra.run.dir={halves}", "ckpt_path=last")
+        monkeypatch.undo()
+        assert stopped.code == 130 and "Stopped; nothing is lost" in stopped.text, stopped.text
+    assert run("train", *lively, two, f"hydra.run.dir={halves}", "ckpt_path=last").code == 0
+    assert_equal(weights(straight), weights(halves))
+
+
+def stop_at_batch(monkeypatch, batches):
+    from fakereal.training.callbacks import FiniteLoss
+
+    stop, original = StopAfter(batches), FiniteLoss.on_train_batch_end
+
+    def hook(self, *args):
+        original(self, *args)
+        stop()
+
+    monkeypatch.setattr(FiniteLoss, "on_train_batch_end", hook)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_write_last_ckpt_first(quick, tmp_path, number):
+    command = [sys.executable, "-m", "fakereal.train", *quick, "trainer.max_epochs=10000"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    log = tmp_path / "run" / "train.log"
+    deadline = time.monotonic() + 120
+    while not (log.exists() and "epoch 2/" in log.read_text()) and time.monotonic() < deadline:
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.1)
+    process.send_signal(number)
+    text, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + number, text
+    assert "Traceback" not in text and "ckpt_path=last" in text
+    assert weights(tmp_path / "run")["global_step"] >= 10
+
+
+def test_an_explicit_checkpoint_must_exist(run, quick, tmp_path):
+    finished = run("train", *quick, "ckpt_path=nowhere (1)/epoch=3.ckpt")
+    assert finished.code == 1
+    assert "ckpt_path=nowhere (1)/epoch=3.ckpt does not exist" in finished.text and "Traceback" not in finished.text
+    left = {path.name for path in (tmp_path / "run").iterdir()}
+    assert left == {".hydra", "train.log"}
+
+
+def test_resuming_a_complete_run_changes_nothing(run, quick, tmp_path):
+    assert run("train", *quick).code == 0
+    before = weights(tmp_path / "run")
+    finished = run("train", *quick, "ckpt_path=last")
+    assert finished.code == 0, finished.text
+    assert_equal(before, weights(tmp_path / "run"))
+    assert (tmp_path / "run" / "metrics.json").exists()
+
+
+def test_a_longer_run_continues_a_complete_one_with_its_clock(run, quick, tmp_path):
+    assert run("train", *quick, "scheduler=constant").code == 0
+    first = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    finished = run("train", *quick, "scheduler=constant", "trainer.max_epochs=3", "ckpt_path=last")
+    assert finished.code == 0, finished.text
+    second = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert second["epochs"] == 3 and second["train_seconds"] > first["train_seconds"]
+    assert weights(tmp_path / "run")["epoch"] == 2

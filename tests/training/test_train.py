@@ -1,0 +1,143 @@
+"""Whole training runs on generated images with a tiny network."""
+
+import csv
+import json
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from fakereal.models.checkpoint import load_classifier
+
+
+@pytest.fixture
+def trained(run, quick, tmp_path):
+    finished = run("train", *quick, "trainer.max_epochs=2", "trainer.log_every_n_steps=2")
+    assert finished.code == 0, finished.text
+    return finished, tmp_path / "run"
+
+
+def test_a_run_leaves_what_it_promises(trained):
+    finished, folder = trained
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert {"val/accuracy", "val/auroc", "val/loss", "train_seconds", "images_per_second", "parameters"} <= {*metrics}
+    assert metrics["parameters"] == 372_785 and metrics["epochs"] == 2
+    for cls in ("real", "fake"):
+        assert {f"val/{name}_{cls}" for name in ("precision", "recall", "f1")} <= {*metrics}
+    assert f"Checkpoint: {folder}/checkpoints/best.ckpt" in finished.text
+    provenance = json.loads((folder / "provenance.json").read_text())
+    assert provenance["data"]["splits"] == {
+        "train": {"REAL": 72, "FAKE": 72},
+        "val": {"REAL": 8, "FAKE": 8},
+        "test": {"REAL": 20, "FAKE": 20},
+    }
+    assert provenance["versions"]["torch"] == torch.__version__.partition("+")[0]
+    assert len(provenance["data"]["digest"]) == 64
+    assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert "epoch 2/2" in (folder / "train.log").read_text()
+
+
+def test_metrics_are_those_of_the_best_checkpoint(trained):
+    _, folder = trained
+    metrics = json.loads((folder / "metrics.json").read_text())
+    with (folder / "csv" / "version_0" / "metrics.csv").open() as file:
+        seen = [float(row["val/accuracy"]) for row in csv.DictReader(file) if row["val/accuracy"]]
+    assert len(seen) == 2
+    assert metrics["val/accuracy"] == pytest.approx(max(seen), abs=1e-6)
+    assert metrics["best_epoch"] == seen.index(max(seen)) + 1
+
+
+def test_tensorboard_events_hold_scalars_images_curves_and_hparams(trained):
+    _, folder = trained
+    events = EventAccumulator(str(folder), size_guidance={"tensors": 0, "images": 0})
+    events.Reload()
+    tags = events.Tags()
+    assert {"train/loss", "train/accuracy", "val/accuracy", "val/auroc", "val/f1_real"} <= {*tags["scalars"]}
+    assert any(tag.startswith("lr-") for tag in tags["scalars"])
+    assert {"train/images_as_augmented", "val/confusion_matrix"} <= {*tags["images"]}
+    assert "val/precision_recall" in tags["tensors"]
+    assert len(events.Scalars("val/accuracy")) == 2, "revalidating best.ckpt must not add a point"
+    assert {"hp/val/accuracy", "hp/val/auroc"} <= {*tags["scalars"]}
+    plugins = events.summary_metadata["_hparams_/session_start_info"].plugin_data.content
+    for chosen in (b"optimizer.lr", b"trainer.max_epochs", b"model", b"data.count"):
+        assert chosen in plugins
+
+
+def test_the_checkpoint_holds_plain_values_and_loads_alone(trained):
+    _, folder = trained
+    path = folder / "checkpoints" / "best.ckpt"
+    checkpoint = torch.load(path, weights_only=True)
+    assert checkpoint["fakereal"]["classes"] == ["REAL", "FAKE"]
+    assert checkpoint["fakereal"]["data"]["class"] == "Synthetic"
+    assert "pretrained" not in checkpoint["hyper_parameters"]
+    images = torch.randint(0, 256, (3, 3, 40, 24), dtype=torch.uint8)
+    loaded = load_classifier(path)
+    with torch.no_grad():
+        probabilities = loaded.classifier.probabilities(images)
+    assert probabilities.shape == (3,) and ((0 < probabilities) & (probabilities < 1)).all()
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(run, quick, tmp_path):
+    states = []
+    for number, seed in enumerate((1, 1, 2)):
+        folder = tmp_path / str(number)
+        assert run("train", *quick, f"seed={seed}", f"hydra.run.dir={folder}").code == 0
+        states.append(torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"])
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert not torch.equal(states[0]["backbone.conv1.0.weight"], states[2]["backbone.conv1.0.weight"])
+
+
+def test_ema_early_stopping_clipping_and_options_together(run, quick, tmp_path):
+    finished = run(
+        "train",
+        *quick,
+        "callbacks=[default,ema,early_stopping]",
+        "callbacks.early_stopping.patience=1",
+        "trainer.max_epochs=30",
+        "callbacks.early_stopping.min_delta=0.9",
+        "trainer.gradient_clip_val=1.0",
+        "model.label_smoothing=0.1",
+        "model.pos_weight=balanced",
+        "model.normalization=dataset",
+        "optimizer=sgd",
+        "scheduler=onecycle",
+    )
+    assert finished.code == 0, finished.text
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["epochs"] == 2, "stopped early"
+    last = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    moving, trained = last["state_dict"], last["current_model_state"]
+    assert not torch.equal(moving["backbone.conv1.0.weight"], trained["backbone.conv1.0.weight"])
+    assert last["hyper_parameters"]["normalization"]["mean"] != [0.0, 0.0, 0.0]
+
+
+def test_freezing_keeps_the_backbone_and_trains_the_head(run, quick, tmp_path):
+    from fakereal.models.classifier import Classifier
+
+    finished = run("train", *quick, "model.freeze=1", "trainer.max_epochs=2", "monitor=val/loss", "seed=5")
+    assert finished.code == 0, finished.text
+    import lightning as L
+
+    L.seed_everything(5, verbose=False)
+    fresh = Classifier("test_resnet").state_dict()
+    first = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert first["hyper_parameters"]["freeze"] == 1
+    assert not torch.equal(first["state_dict"]["backbone.conv1.0.weight"], fresh["backbone.conv1.0.weight"])
+
+    assert run("train", *quick, "model.freeze=backbone", "seed=5", f"hydra.run.dir={tmp_path / 'frozen'}").code == 0
+    frozen = torch.load(tmp_path / "frozen" / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    changed = {name for name in fresh if name in frozen and not torch.equal(fresh[name], frozen[name])}
+    assert {name for name in changed if "backbone" in name} == {"backbone.fc.weight", "backbone.fc.bias"}
+
+
+def test_init_from_starts_with_the_weights_of_a_checkpoint(run, quick, tmp_path, trained):
+    _, folder = trained
+    best = folder / "checkpoints" / "best.ckpt"
+    again = ("model.freeze=backbone", f"init_from={best}", f"hydra.run.dir={tmp_path / 'again'}")
+    finished = run("train", *quick, *again)
+    assert finished.code == 0, finished.text
+    old = torch.load(best, weights_only=True)["state_dict"]
+    new = torch.load(tmp_path / "again" / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    assert torch.equal(old["backbone.conv1.0.weight"], new["backbone.conv1.0.weight"])
+    refused = run("train", *quick, "model.backbone=test_vit", "model.image_size=160", f"init_from={best}")
+    assert refused.code == 1
+    assert "holds the weights of another network (backbone test_resnet, here test_vit)" in refused.text
