@@ -1,5 +1,6 @@
 """What all tests share: commands run in this process, on generated images."""
 
+import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -7,6 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+# Two test processes on two cores; and the order of sums is the same on any machine. Children inherit it.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 class Finished(NamedTuple):

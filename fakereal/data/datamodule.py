@@ -71,11 +71,12 @@ class ImageDataModule(L.LightningDataModule):
 
     def prepare_data(self) -> None:
         """Downloads and decodes, in one process a machine, before the others open what it left."""
-        self.open_images()
+        self.images = self.open_images()
 
     def setup(self, stage: str | None = None) -> None:
         if self.images is None:
             self.images = self.open_images()
+        if not self.splits:
             self.splits = {name: Split(self.images, rows) for name, rows in self._rows().items()}
 
     def _rows(self) -> dict[str, np.ndarray]:

@@ -97,7 +97,9 @@ def write_results(sweep: Path, monitor: str) -> None:
 
 
 def _cell(value: Any) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value).replace("|", "\\|")
+    if isinstance(value, float):
+        return f"{value:.4f}" if abs(value) < 10 else f"{value:,.1f}"
+    return str(value).replace("|", "\\|")
 
 
 def _replace(path: Path, text: str) -> None:
@@ -117,10 +119,10 @@ def report(sweep: Path, monitor: str) -> None:
     header, body = tabulate(rows, monitor)
     table = Table(title=f"Sweep by {monitor}", title_justify="left")
     for name in header[:-1]:
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=not sys.stdout.isatty())
     for line in body:
         table.add_row(*map(_cell, line[:-1]))
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
     console.print(table)
     console.print(f"Results: {sweep / 'results.csv'}")
     for row in rows:

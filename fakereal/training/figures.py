@@ -68,7 +68,7 @@ def tensorboard_of(trainer: L.Trainer) -> Any:
 
 def log_hparams(trainer: L.Trainer, chosen: dict[str, Any], metrics: dict[str, float]) -> None:
     """Fills TensorBoard's HPARAMS tab: what was chosen for this run, and its final validation metrics."""
-    final = {f"hp/{name}": value for name, value in metrics.items() if name.startswith("val/")}
+    final = {f"hp/{name}": metrics[name] for name in ("val/accuracy", "val/auroc", "val/loss")}
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:
             logger.log_hyperparams(chosen, final)

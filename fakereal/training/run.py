@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from fakereal.config.build import build, build_all
 from fakereal.config.errors import UserError
 from fakereal.config.schema import check
+from fakereal.data.sources import printable
 from fakereal.data.store import write_json
 from fakereal.models.checkpoint import load_weights, read_checkpoint
 from fakereal.models.classifier import Classifier
@@ -105,12 +106,10 @@ def hparams(cfg: DictConfig) -> dict[str, Any]:
     """What TensorBoard's HPARAMS tab compares runs by: the usual keys, and whatever was overridden."""
     usual = {
         "model": cfg.model.backbone,
-        "pretrained": cfg.model.pretrained,
-        "optimizer": cfg.optimizer["_target_"].rsplit(".", 1)[-1],
         "optimizer.lr": cfg.optimizer.lr,
         "data.batch_size": cfg.data.batch_size,
         "trainer.max_epochs": cfg.trainer.max_epochs,
         "seed": cfg.seed,
     }
     given = [word.lstrip("+~").partition("=") for word in HydraConfig.get().overrides.task]
-    return {**{key: value for key, _, value in given if key not in usual}, **usual}
+    return {**{key: printable(value) for key, _, value in given if key not in usual}, **usual}

@@ -1,6 +1,7 @@
 """Learning-rate schedules, step by step."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -39,4 +40,4 @@ def test_step_drops_by_the_factor_at_each_milestone():
 def test_warm_up_rises_over_its_share_and_never_starts_at_zero():
     values = rates(schedulers.constant, 100, warmup=0.2)
     assert 0 < values[0] < values[10] < values[19] < 2.0 and values[20:] == [2.0] * 80
-    assert all(a < b for a, b in zip(values[:19], values[1:20], strict=True))
+    assert all(a < b for a, b in pairwise(values[:20]))

@@ -74,7 +74,7 @@ def test_the_checkpoint_holds_plain_values_and_loads_alone(trained):
     loaded = load_classifier(path)
     with torch.no_grad():
         probabilities = loaded.classifier.probabilities(images)
-    assert probabilities.shape == (3,) and ((0 < probabilities) & (probabilities < 1)).all()
+    assert probabilities.shape == (3,) and ((probabilities > 0) & (probabilities < 1)).all()
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(run, quick, tmp_path):

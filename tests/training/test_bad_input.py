@@ -1,0 +1,85 @@
+"""Each mistake ends in one clear message, exit status 1, and nothing half-written."""
+
+import resource
+import subprocess
+import sys
+
+import pytest
+
+
+def told(finished, *parts: str) -> None:
+    assert finished.code == 1, finished.text
+    assert "Traceback" not in finished.text
+    for part in parts:
+        assert part in finished.text, finished.text
+
+
+def test_wrong_values_are_told_before_anything_is_touched(run, quick, tmp_path):
+    finished = run("train", *quick, "trainer.max_epochs=five", "optimizer.lr=0", "data.root=x", "data=cifake")
+    told(finished, "`trainer.max_epochs` must be", "got 'five'", "`optimizer.lr` must be greater than 0, got 0")
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {".hydra", "train.log"}
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("model=resnet51", "Could not find 'model/resnet51'"),
+        ("trainer.epochs=5", "Key 'epochs' is not in struct"),
+        ("data/augment=sharpen", "Could not find 'data/augment/sharpen'"),
+        ("experiment=unknown", "Could not find 'experiment/unknown'"),
+    ],
+)
+def test_wrong_keys_and_choices_are_told_by_hydra(run, quick, word, said):
+    told(run("train", *quick, word), said)
+
+
+def test_an_unknown_backbone_gets_the_nearest_names(run, quick):
+    told(run("train", *quick, "model.backbone=resnet5O"), "model.backbone=resnet5O", "resnet50")
+
+
+def test_pretrained_without_weights_names_the_remedy(run, quick):
+    told(run("train", *quick, "model=lenet", "model.pretrained=true"), "model.pretrained=false")
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda folder: None, "does not exist"),
+        (lambda folder: folder.mkdir(), "no image"),
+        (lambda folder: folder.write_bytes(b"PK\3\4 not really"), "data.root="),
+    ],
+)
+def test_roots_that_hold_nothing(run, quick, tmp_path, make, said):
+    make(tmp_path / "root (1)=a")
+    words = [word for word in quick if not word.startswith("data")]
+    told(run("train", *words, "data=folder", f"data.root={tmp_path / 'root (1)=a'}", "data.size=32"), said)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_says_where(run, quick, tmp_path):
+    words = ("optimizer=sgd", "optimizer.lr=1e30", "scheduler=constant", "trainer.max_epochs=3")
+    finished = run("train", *quick, *words)
+    told(finished, "The loss was not a finite number at step", "optimizer.lr", "trainer.gradient_clip_val=1")
+    assert not (tmp_path / "run" / "metrics.json").exists()
+
+
+def test_no_network_and_no_data_is_one_message_with_the_manual_ways(run, quick, monkeypatch, tmp_path):
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    words = [word for word in quick if not word.startswith("data.count")]
+    told(run("train", *words, "data=cifake"), "data.root=")
+
+
+def test_out_of_memory_names_the_two_keys_to_lower(quick, tmp_path):
+    limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (12 * 2**30,) * 2)  # noqa: E731
+    words = [*quick, "model.image_size=4096", "data.batch_size=160", "logger=none", "threads=1"]
+    finished = subprocess.run(
+        [sys.executable, "-m", "fakereal.train", *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        preexec_fn=limit,
+    )
+    text = finished.stdout + finished.stderr
+    assert finished.returncode == 1 and "Traceback" not in text, text
+    assert "Out of memory: lower data.batch_size (now 160) or model.image_size (now 4096)" in text
