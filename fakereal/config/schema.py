@@ -78,10 +78,15 @@ def problems(node: DictConfig, path: str = "", skip: frozenset[str] = frozenset(
             value = node[key]
         except OmegaConfBaseException as error:
             if OmegaConf.is_missing(node, key):
+                # Below a group without a target, ??? marks what a checkpoint says.
+                if parameters is None and path:
+                    continue
                 yield f"`{full}` is not given: add {full}=VALUE."
             else:
                 yield f"`{full}`: {str(error).splitlines()[0]}"
             continue
+        if OmegaConf.is_interpolation(node, key) and not isinstance(value, DictConfig):
+            continue  # checked where it stands
         annotation = KEYS.get(full, (parameters or {}).get(key, Any))
         if isinstance(value, DictConfig) and ("_target_" in value or parameters is None):
             yield from problems(value, f"{full}.")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from hydra.core.hydra_config import HydraConfig
+from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from fakereal import CLASSES
@@ -42,15 +43,15 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     prepare(cfg)
     loaded = load_classifier(cfg.ckpt_path)
     data = open_data(cfg.data, loaded)
-    trainer = build(cfg.trainer, logger=False, callbacks=[progress_bar()], enable_checkpointing=False)
+    collected = Probabilities()
+    one = {"devices": 1, "num_nodes": 1, "strategy": "auto"}  # predictions come in the order of the images
+    quiet = {"logger": False, "enable_checkpointing": False}
+    trainer = build(cfg.trainer, callbacks=[progress_bar(), collected], **one, **quiet)
 
     with explained_out_of_memory(data.batch_size, loaded.classifier.hparams.image_size):
-        data.prepare_data()
-        data.setup("test")
-        loader = data.test_dataloader()
-        batches = trainer.predict(loaded.classifier, loader, return_predictions=True)
+        trainer.test(loaded.classifier, datamodule=data, verbose=False)
     split = data.splits["test"]
-    evaluation = Evaluation(split.labels, torch.cat(batches).float().cpu().numpy(), loaded.classifier.threshold)
+    evaluation = Evaluation(split.labels, collected.all(), loaded.classifier.threshold)
 
     metrics = {**evaluation.flat("test/"), **without_leaked(evaluation, data)}
     metrics |= {"checkpoint": str(loaded.path.absolute()), "checkpoint_digest": loaded.digest}
@@ -62,6 +63,20 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     write_json(out / "metrics.json", metrics | {"look": look})
     print_evaluation(evaluation, metrics, out, look, entry)
     return metrics
+
+
+class Probabilities(Callback):
+    """Keeps the probability of FAKE of each image, in the order of the test split."""
+
+    def __init__(self) -> None:
+        self.batches: list[torch.Tensor] = []
+
+    def on_test_batch_end(self, trainer: Any, pl_module: Any, outputs: torch.Tensor, *_: Any) -> None:
+        self.batches.append(outputs.float().cpu())
+
+    def all(self) -> np.ndarray:
+        """float32 (N,)."""
+        return torch.cat(self.batches).numpy()
 
 
 def open_data(node: DictConfig, loaded: Loaded) -> ImageDataModule:

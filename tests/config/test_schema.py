@@ -36,7 +36,7 @@ def test_every_key_of_every_file_is_a_parameter_of_its_target(file):
     for node in found:
         if str(node._target_).startswith("hydra."):
             continue
-        unknown = {*node} - SPECIAL - {*annotations_of(get_object(node._target_))}
+        unknown = {*node} - SPECIAL - {"defaults"} - {*annotations_of(get_object(node._target_))}
         assert not unknown, f"{file}: {unknown}"
 
 

@@ -304,6 +304,9 @@ def test_a_killed_worker_is_reported_and_none_is_left(tmp_path, image_tree, monk
 
     with pytest.raises(UserError, match=r"A decoding process was killed.*memory"):
         list(decode_all(entries(), Resize(32)))
+    deadline = time.monotonic() + 10
+    while multiprocessing.active_children() and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert not multiprocessing.active_children()
 
 

@@ -20,7 +20,7 @@ def test_a_sweep_with_a_failing_job(run, quick, tmp_path):
     assert float(rows[0]["val/accuracy"]) >= float(rows[1]["val/accuracy"])
     assert rows[2]["job"] == "1" and "loss was not a finite number at step" in rows[2]["error"]
     assert (tmp_path / "sweep" / "2" / "metrics.json").exists(), "the jobs after a failed one go on"
-    assert "| 1 | 1e30 |" in (tmp_path / "sweep" / "results.md").read_text()
+    assert "| 1 | 1e+30 |" in (tmp_path / "sweep" / "results.md").read_text()
 
 
 def test_sorting_by_a_loss_puts_the_lowest_first():

@@ -30,11 +30,10 @@ class Recorder(Callback):
 '''
 
 
-@pytest.mark.parametrize("images", [200, 203])
-def test_two_ranks_see_every_image_once_and_end_with_equal_weights(quick, tmp_path, images):
+def test_two_ranks_see_every_image_once_and_end_with_equal_weights(quick, tmp_path):
     (tmp_path / "recorder.py").write_text(RECORDER)
     words = [*quick, "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_epochs=2"]
-    words += [f"data.count={images}", "data.batch_size=30", "threads=1", "model.drop_rate=0.2"]
+    words += ["data.count=203", "data.batch_size=30", "threads=1", "model.drop_rate=0.2"]
     words += ["+callbacks.recorder._target_=recorder.Recorder", f"+callbacks.recorder.folder={tmp_path}"]
     finished = subprocess.run(
         [sys.executable, "-m", "fakereal.train", *words],
