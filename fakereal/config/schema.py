@@ -7,7 +7,7 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 from hydra.utils import get_object
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -31,7 +31,19 @@ KEYS: dict[str, Any] = {
     "ckpt_path": str | None,
     "init_from": str | None,
     "ledger": str,
-    "monitor": str,
+    "monitor": Literal[
+        "val/accuracy",
+        "val/auroc",
+        "val/average_precision",
+        "val/loss",
+        "val/f1_fake",
+        "val/f1_real",
+        "val/precision_fake",
+        "val/precision_real",
+        "val/recall_fake",
+        "val/recall_real",
+    ],
+    "scheduler.pct_start": Share,
     "threads": Count | None,
     "optimizer.lr": Positive,
     "optimizer.weight_decay": NotNegative,
@@ -95,7 +107,7 @@ def problems(node: DictConfig, path: str = "", skip: frozenset[str] = frozenset(
         for item in objects:
             yield from problems(item, f"{full}.")
         if not objects:
-            yield from _value_problem(full, _plain(value), annotation)
+            yield from value_problem(full, _plain(value), annotation)
 
 
 @functools.cache
@@ -119,7 +131,8 @@ def annotations_of(target: Callable) -> dict[str, Any]:
     return result
 
 
-def _value_problem(key: str, value: Any, annotation: Any) -> Iterator[str]:
+def value_problem(key: str, value: Any, annotation: Any) -> Iterator[str]:
+    """A line that says what a key's value must be, unless it is."""
     adapter = _adapter(annotation)
     if adapter is None:
         return

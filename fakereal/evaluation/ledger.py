@@ -28,8 +28,9 @@ def record_look(ledger: Path, metrics: dict[str, Any], out: Path) -> tuple[dict[
     ledger.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{ledger}.lock"):
         look = 1 + sum(old.get("data_digest") == entry["data_digest"] for old in read_ledger(ledger))
+        cut = ledger.exists() and ledger.read_bytes()[-1:] not in (b"", b"\n")  # by a crash while it was written
         with ledger.open("a") as file:
-            file.write(json.dumps(entry) + "\n")
+            file.write(("\n" if cut else "") + json.dumps(entry) + "\n")
     write_json(out / "look.json", entry | {"look": look})
     return entry, look
 

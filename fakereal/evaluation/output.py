@@ -1,5 +1,6 @@
 """A test's figures for people: the table on the terminal, and the plots as PNG and in TensorBoard."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def _interval(metrics: dict[str, Any], name: str, form: str) -> str:
 
 def print_evaluation(evaluation: Evaluation, metrics: dict[str, Any], out: Path, look: int, entry: dict) -> None:
     """All that a reader wants of a test, on one screen."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
     summary = Table(title="Test, with 95% intervals", title_justify="left", show_header=False, box=None)
     count = metrics["test/images"]
     summary.add_row("accuracy", f"{_interval(metrics, 'accuracy', '{:.2%}')}, {count:,} images")

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from fakereal import CLASSES
 from fakereal.config.build import build
 from fakereal.config.errors import UserError
-from fakereal.config.schema import annotations_of, check
+from fakereal.config.schema import annotations_of, check, value_problem
 from fakereal.data.cifake import Cifake
 from fakereal.data.datamodule import ImageDataModule
 from fakereal.data.folder import Folder
@@ -50,6 +50,8 @@ def test(cfg: DictConfig) -> dict[str, Any]:
 
     with explained_out_of_memory(data.batch_size, loaded.classifier.hparams.image_size):
         trainer.test(loaded.classifier, datamodule=data, verbose=False)
+    if "_target_" not in cfg.data and data.images.digest != loaded.data["images"]:
+        log.warning("The images are not those of training: a test split carved anew may hold former training images")
     split = data.splits["test"]
     evaluation = Evaluation(split.labels, collected.all(), loaded.classifier.threshold)
 
@@ -94,6 +96,9 @@ def open_data(node: DictConfig, loaded: Loaded) -> ImageDataModule:
     known = annotations_of(cls)
     if unknown := sorted(set(given) - set(known)):
         raise UserError(f"data.{unknown[0]}={given[unknown[0]]}: {cls.__name__} has no such key.")
+    wrong = [line for key, value in given.items() for line in value_problem(f"data.{key}", value, known[key])]
+    if wrong:
+        raise UserError("\n".join(wrong))
     return cls(**{key: value for key, value in said.items() if key in known} | given)
 
 

@@ -38,11 +38,13 @@ def read_checkpoint(path: str | Path, key: str = "ckpt_path") -> dict[str, Any]:
                 "none: do not trust the file."
             ) from error
         raise UserError(f"{key}={path} is not a checkpoint, or was cut short. Copy it again.") from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # what unpickling altered bytes ends in is hard to foresee
         raise UserError(f"{key}={path} cannot be read: it was cut short or altered. Copy it again.") from error
     if not isinstance(checkpoint, dict) or not {"fakereal", "state_dict", "hyper_parameters"} <= set(checkpoint):
         raise UserError(f"{key}={path} was not written by fakereal.train. (For a backbone's weights: model.weights.)")
     ours = checkpoint["fakereal"]
+    if not isinstance(ours, dict) or not {"format", "classes", "data", "threshold", "temperature"} <= set(ours):
+        raise UserError(f"{key}={path} was altered: what it says of itself is incomplete. Copy it again.")
     if ours["format"] > CHECKPOINT_FORMAT:
         raise UserError(f"{key}={path} was written by a later version of fakereal. Update the package.")
     if tuple(ours["classes"]) != CLASSES:

@@ -65,6 +65,8 @@ class Classifier(L.LightningModule):
         self.backbone = create_backbone(
             backbone, pretrained=pretrained, weights=weights, kwargs=backbone_kwargs, **options
         )
+        if backbone.startswith(("hf-hub:", "local-dir:")):  # a checkpoint loads without a hub; timm says what it is
+            self.hparams.backbone = self.backbone.pretrained_cfg["architecture"]
         if channels_last:
             self.backbone.to(memory_format=torch.channels_last)
         self.optimizer, self.scheduler, self.compile_backbone = optimizer, scheduler, compile
@@ -112,6 +114,7 @@ class Classifier(L.LightningModule):
     def setup(self, stage: str) -> None:
         if stage != "fit":
             return
+        set_frozen(self.backbone, self.hparams.freeze == "backbone")  # before DDP looks at what has a gradient
         if self.hparams.normalization == "dataset":
             mean, std = self.trainer.datamodule.channel_statistics()
             self.normalize_by({"mean": mean, "std": std})
@@ -122,7 +125,13 @@ class Classifier(L.LightningModule):
         if self.compile_backbone:
             self.backbone.compile()
 
+    def on_train_start(self) -> None:
+        self._freeze()  # an epoch that is resumed halfway has no on_train_epoch_start
+
     def on_train_epoch_start(self) -> None:
+        self._freeze()
+
+    def _freeze(self) -> None:
         freeze = self.hparams.freeze
         frozen = freeze == "backbone" or (isinstance(freeze, int) and self.current_epoch < freeze)
         set_frozen(self.backbone, frozen)

@@ -54,10 +54,10 @@ def read_jobs(sweep: Path) -> list[dict[str, Any]]:
         overrides = OmegaConf.to_container(OmegaConf.load(folder / ".hydra" / "overrides.yaml"))
         chosen = dict(word.lstrip("+~").split("=", 1) for word in overrides if "=" in word)
         row: dict[str, Any] = {"job": folder.name, "overrides": chosen, "error": "", "metrics": {}}
-        if (folder / "metrics.json").exists():
-            row["metrics"] = json.loads((folder / "metrics.json").read_text())
-        elif (folder / "error.txt").exists():
+        if (folder / "error.txt").exists():  # first: a job that is run again keeps its old metrics until it trains
             row["error"] = (folder / "error.txt").read_text().strip()
+        elif (folder / "metrics.json").exists():
+            row["metrics"] = json.loads((folder / "metrics.json").read_text())
         else:
             row["error"] = "not finished"
         rows.append(row)
@@ -122,10 +122,10 @@ def report(sweep: Path, monitor: str) -> None:
         table.add_column(name, overflow="fold", no_wrap=not sys.stdout.isatty())
     for line in body:
         table.add_row(*map(_cell, line[:-1]))
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 200)
     console.print(table)
     console.print(f"Results: {sweep / 'results.csv'}")
     for row in rows:
         if row["error"]:
             chosen = " ".join(f"{key}={value}" for key, value in row["overrides"].items())
-            console.print(f"Job {row['job']} ({chosen}) failed: {row['error']}", style="red", markup=False)
+            console.print(f"Job {row['job']} ({chosen}) failed: {row['error']}", style="red")

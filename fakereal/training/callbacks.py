@@ -47,6 +47,9 @@ class Throughput(Callback):
         self.seconds, self.images = 0.0, 0
         self.epoch_images, self.began = 0, 0.0
 
+    def on_train_start(self, *_: Any) -> None:
+        self.epoch_images, self.began = 0, time.perf_counter()  # a resumed epoch has no on_train_epoch_start
+
     def on_train_epoch_start(self, *_: Any) -> None:
         self.epoch_images, self.began = 0, time.perf_counter()
 
@@ -60,11 +63,12 @@ class Throughput(Callback):
             torch.cuda.synchronize()
         elapsed = time.perf_counter() - self.began
         self.seconds, self.images = self.seconds + elapsed, self.images + self.epoch_images
-        rate = self.epoch_images / elapsed
+        rate, self.epoch_images = self.epoch_images / elapsed, 0
         pl_module.log("train/images_per_second", rate, on_step=False, on_epoch=True, rank_zero_only=True)
 
     def state_dict(self) -> dict[str, float]:
-        return {"seconds": self.seconds, "images": self.images}
+        running = time.perf_counter() - self.began if self.epoch_images else 0.0
+        return {"seconds": self.seconds + running, "images": self.images + self.epoch_images}
 
     def load_state_dict(self, state_dict: dict[str, float]) -> None:
         self.seconds, self.images = state_dict["seconds"], state_dict["images"]

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,6 +36,21 @@ class BestCheckpoint(ModelCheckpoint):
             enable_version_counter=False,  # best.ckpt is replaced, not joined by best-v1.ckpt
         )
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """The best so far goes along when the run's directory was moved, or a new one goes on from it."""
+        here, old = Path(self.dirpath) / "best.ckpt", state_dict["best_model_path"]
+        if old and state_dict["dirpath"] != self.dirpath:
+            if not here.exists() and Path(old).exists():
+                here.parent.mkdir(parents=True, exist_ok=True)
+                part = here.with_name(f"best.{os.getpid()}.part")
+                shutil.copyfile(old, part)
+                part.replace(here)
+            if here.exists():
+                best = {"best_model_path": str(here), "kth_best_model_path": str(here), "last_model_path": ""}
+                kept = {"dirpath": self.dirpath, "best_k_models": {str(here): state_dict["best_model_score"]}}
+                state_dict = state_dict | best | kept
+        super().load_state_dict(state_dict)
+
 
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes beside the old checkpoint and then takes its place: a crash or a full disk leaves the old one."""
@@ -54,7 +70,13 @@ def early_stopping(
     min_delta: Annotated[float, Field(ge=0)] = 0.0,
 ) -> EarlyStopping:
     """Stops after `patience` validations that did not improve the monitored metric by more than min_delta."""
-    return EarlyStopping(monitor, min_delta=min_delta, patience=patience, mode=mode_of(monitor))
+    return _ResumableEarlyStopping(monitor, min_delta=min_delta, patience=patience, mode=mode_of(monitor))
+
+
+class _ResumableEarlyStopping(EarlyStopping):
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self.wait_count >= self.patience:  # the run that is resumed had stopped already
+            trainer.should_stop = True
 
 
 class LastCheckpoint(Checkpoint):
@@ -85,6 +107,9 @@ class LastCheckpoint(Checkpoint):
             signal.signal(number, handler)
         self.previous.clear()
 
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        self.teardown(trainer, pl_module, "fit")  # which Lightning leaves out then
+
     def _note(self, number: int, frame: Any) -> None:
         if self.received is not None:  # asked twice: at once
             raise KeyboardInterrupt
@@ -92,7 +117,9 @@ class LastCheckpoint(Checkpoint):
         log.warning("Received %s: stopping after this step", signal.Signals(number).name)
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        if not trainer.is_last_batch and self._asked(trainer):
+        # The gradients of a part of a step are not saved.
+        whole = trainer.fit_loop.epoch_loop._accumulated_batches_reached()
+        if whole and not trainer.is_last_batch and self._asked(trainer):
             trainer.save_checkpoint(self.path)
             self._exit()
 

@@ -41,13 +41,17 @@ def refuse_unsafe_ddp(cfg: DictConfig) -> None:
     (torchrun, Slurm) are safe.
     """
     sweep = HydraConfig.get().mode == RunMode.MULTIRUN
+    devices, strategy = cfg.trainer.devices, str(cfg.trainer.strategy)
+    several = devices not in (1, "1") or cfg.trainer.num_nodes > 1
+    inside = any(word in strategy for word in ("spawn", "fork", "notebook"))
+    restarts = (several or strategy not in ("auto", "single_device")) and not inside
     from_outside = "TORCHELASTIC_RUN_ID" in os.environ or int(os.environ.get("SLURM_NTASKS", 1)) > 1
-    if sweep and not from_outside and str(cfg.trainer.strategy) in ("ddp", "ddp_find_unused_parameters_true"):
+    if sweep and not from_outside and restarts:
         raise UserError(
-            f"trainer.strategy={cfg.trainer.strategy} cannot be used in a --multirun. Give trainer.strategy=ddp_spawn, "
+            f"trainer.strategy={strategy} with trainer.devices={devices} cannot be used in a --multirun: the processes "
+            "that it starts would run the whole sweep again. Give trainer.strategy=ddp_spawn, "
             "or one device to each job (trainer.devices=1)."
         )
-    several = cfg.trainer.devices not in (1, "1") or cfg.trainer.num_nodes > 1
     if several and isinstance(cfg.model.get("freeze"), int):
         raise UserError(
             f"model.freeze={cfg.model.freeze} (an epoch count) works on one device only: DDP fixes at the start which "

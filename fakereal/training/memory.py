@@ -19,6 +19,7 @@ def explained_out_of_memory(batch_size: int, image_size: int | None) -> Iterator
         if isinstance(error, torch.OutOfMemoryError | MemoryError) or (
             "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
         ):
-            sizes = f"data.batch_size (now {batch_size}) or model.image_size (now {image_size or 'the images own'})"
+            size = image_size or "that of the images"
+            sizes = f"data.batch_size (now {batch_size}) or model.image_size (now {size})"
             raise UserError(f"Out of memory: lower {sizes}. ({str(error).splitlines()[0]})") from error
         raise

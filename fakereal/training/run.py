@@ -6,7 +6,7 @@ from typing import Any
 
 import lightning as L
 from hydra.core.hydra_config import HydraConfig
-from lightning.pytorch.callbacks import LearningRateMonitor
+from lightning.pytorch.callbacks import LearningRateMonitor, WeightAveraging
 from omegaconf import DictConfig
 
 from fakereal.config.build import build, build_all
@@ -14,7 +14,7 @@ from fakereal.config.errors import UserError
 from fakereal.config.schema import check
 from fakereal.data.sources import printable
 from fakereal.data.store import write_json
-from fakereal.models.checkpoint import load_weights, read_checkpoint
+from fakereal.models.checkpoint import file_digest, load_weights, read_checkpoint
 from fakereal.models.classifier import Classifier
 from fakereal.training.callbacks import Throughput
 from fakereal.training.checkpoints import BestCheckpoint, load_best
@@ -36,9 +36,15 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     prepare(cfg)
 
     L.seed_everything(cfg.seed, verbose=False)
-    classifier = build(cfg.model, optimizer=build(cfg.optimizer), scheduler=build(cfg.scheduler))
-    if cfg.init_from:
-        load_weights(classifier, read_checkpoint(cfg.init_from, "init_from"), cfg.init_from, "init_from")
+    # Where weights come from a checkpoint, those of the internet are not asked for.
+    without = {"pretrained": False, "weights": None} if resume or cfg.init_from else {}
+    classifier = build(cfg.model, optimizer=build(cfg.optimizer), scheduler=build(cfg.scheduler), **without)
+    if resume:
+        load_weights(classifier, read_checkpoint(resume), resume, "ckpt_path")  # told here if they do not fit
+    elif cfg.init_from:
+        start = read_checkpoint(cfg.init_from, "init_from")
+        own = {name: getattr(classifier, name) for name in ("mean", "std", "pos_weight")}  # this run's config
+        load_weights(classifier, start | {"state_dict": start["state_dict"] | own}, cfg.init_from, "init_from")
     data = build(cfg.data)
     callbacks, loggers = build_all(cfg.callbacks), build_all(cfg.logger)
     if not loggers:  # it refuses to run where nobody listens
@@ -80,6 +86,8 @@ def best_metrics(trainer: L.Trainer, classifier: Classifier, data: L.LightningDa
     speed = next((c for c in trainer.callbacks if isinstance(c, Throughput)), None)
     epochs = trainer.current_epoch
     best = load_best(checkpoints, classifier)
+    # An averaging callback would swap its last average in for the weights of best.ckpt.
+    trainer.callbacks = [callback for callback in trainer.callbacks if not isinstance(callback, WeightAveraging)]
     loggers, trainer.loggers = trainer.loggers, []  # the curves are complete: no point is added to them
     [figures] = trainer.validate(classifier, datamodule=data, verbose=False)
     trainer.loggers = loggers
@@ -94,6 +102,7 @@ def best_metrics(trainer: L.Trainer, classifier: Classifier, data: L.LightningDa
         "parameters": sum(parameter.numel() for parameter in classifier.parameters()),
         "best_epoch": best_epoch(best),
         "checkpoint": best,
+        "checkpoint_digest": file_digest(Path(best)),
     }
 
 

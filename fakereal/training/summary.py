@@ -1,5 +1,6 @@
 """The end of a run on one screen."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def print_summary(cfg: DictConfig, metrics: dict[str, Any], out: Path) -> None:
         rows["cost"] = speed
     for name, value in rows.items():
         table.add_row(name, value)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
     console.print(table)
     console.print(f"Run:        {out}")
     console.print(f"Checkpoint: {metrics['checkpoint']}")

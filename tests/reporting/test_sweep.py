@@ -1,6 +1,10 @@
 """Sweeps: the table is current after each job, keeps failed jobs, and the command then fails."""
 
 import csv
+import subprocess
+import sys
+
+import pytest
 
 from fakereal.reporting.sweep import tabulate
 
@@ -34,5 +38,16 @@ def test_sorting_by_a_loss_puts_the_lowest_first():
 
 
 def test_ddp_is_refused_in_a_sweep(run, quick, tmp_path):
-    finished = run("train", "--multirun", *quick[:-1], "hydra.sweep.dir=sweep", "trainer=ddp", "seed=0,1")
-    assert finished.code == 1 and "trainer.strategy=ddp cannot be used in a --multirun" in finished.text
+    for words in (["trainer=ddp"], ["trainer.devices=2"]):
+        finished = run("train", "--multirun", *quick[:-1], "hydra.sweep.dir=sweep", *words, "seed=0,1")
+        assert finished.code == 1 and "cannot be used in a --multirun" in finished.text
+
+
+def test_jobs_run_side_by_side_with_joblib(quick, tmp_path):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    words = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.sweep.dir=sweep", "seed=0,1", "threads=1"]
+    command = [sys.executable, "-m", "fakereal.train", "--multirun", *quick[:-1], *words]
+    finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert sorted(row["seed"] for row in table(tmp_path / "sweep")) == ["0", "1"]
+    assert all(row["error"] == "" and 0 <= float(row["val/accuracy"]) <= 1 for row in table(tmp_path / "sweep"))

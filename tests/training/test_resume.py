@@ -69,11 +69,16 @@ def test_an_interrupted_epoch_goes_on_with_its_next_batch(run, lively, tmp_path,
     straight, halves = tmp_path / "straight", tmp_path / "halves"
     two = "trainer.max_epochs=2"
     assert run("train", *lively, two, f"hydra.run.dir={straight}").code == 0
+    seconds = []
     for batches in (3, 4):  # stops in the first epoch, and again in the second
         stop_at_batch(monkeypatch, batches)
         stopped = run("train", *lively, two, f"hydra.run.dir={halves}", "ckpt_path=last")
         monkeypatch.undo()
         assert stopped.code == 130 and "Stopped; nothing is lost" in stopped.text, stopped.text
+        clock = weights(halves)["callbacks"]["Throughput"]
+        seconds.append(clock["seconds"])
+        assert clock["images"] == 32 * (3 if len(seconds) == 1 else 6) + (16 if len(seconds) == 2 else 0)
+    assert 0 < seconds[0] < seconds[1] < 300
     assert run("train", *lively, two, f"hydra.run.dir={halves}", "ckpt_path=last").code == 0
     assert_equal(weights(straight), weights(halves))
 
@@ -131,3 +136,41 @@ def test_a_longer_run_continues_a_complete_one_with_its_clock(run, quick, tmp_pa
     second = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert second["epochs"] == 3 and second["train_seconds"] > first["train_seconds"]
     assert weights(tmp_path / "run")["epoch"] == 2
+
+
+def test_a_frozen_backbone_stays_frozen_when_an_epoch_is_resumed_halfway(run, quick, tmp_path, monkeypatch):
+    straight, halves = tmp_path / "straight", tmp_path / "halves"
+    words = (*quick, "model.freeze=1", "trainer.max_epochs=2")
+    assert run("train", *words, f"hydra.run.dir={straight}").code == 0
+    stop_at_batch(monkeypatch, 3)
+    assert run("train", *words, f"hydra.run.dir={halves}").code == 130
+    monkeypatch.undo()
+    assert run("train", *words, f"hydra.run.dir={halves}", "ckpt_path=last").code == 0
+    assert_equal(weights(straight), weights(halves))
+
+
+def test_a_moved_run_keeps_its_best_and_goes_on(run, quick, tmp_path):
+    assert run("train", *quick, "scheduler=constant").code == 0
+    (tmp_path / "run").rename(tmp_path / "moved")
+    best = weights(tmp_path / "moved", "best")
+    again = ("scheduler=constant", "ckpt_path=last", f"hydra.run.dir={tmp_path / 'moved'}")
+    finished = run("train", *quick, *again)
+    assert finished.code == 0, finished.text
+    assert_equal(best, weights(tmp_path / "moved", "best"))
+    assert json.loads((tmp_path / "moved" / "metrics.json").read_text())["checkpoint"].startswith(str(tmp_path))
+
+
+def test_an_early_stopped_run_is_complete(run, quick, tmp_path):
+    words = (*quick, "callbacks=[default,early_stopping]", "callbacks.early_stopping.patience=1")
+    words = (*words, "callbacks.early_stopping.min_delta=0.9", "trainer.max_epochs=9")
+    assert run("train", *words).code == 0
+    before = weights(tmp_path / "run")
+    assert before["epoch"] == 1
+    assert run("train", *words, "ckpt_path=last").code == 0
+    assert_equal(before, weights(tmp_path / "run"))
+
+
+def test_a_checkpoint_of_another_network_cannot_be_resumed(run, quick, tmp_path):
+    assert run("train", *quick).code == 0
+    finished = run("train", *quick, "model=lenet", "model.backbone=lenet5", "ckpt_path=last")
+    assert finished.code == 1 and "holds the weights of another network" in finished.text, finished.text

@@ -110,6 +110,16 @@ def test_ema_early_stopping_clipping_and_options_together(run, quick, tmp_path):
     assert last["hyper_parameters"]["normalization"]["mean"] != [0.0, 0.0, 0.0]
 
 
+def test_metrics_of_an_averaged_run_are_those_of_its_best_checkpoint(run, quick, tmp_path):
+    words = ("callbacks=[default,ema]", "callbacks.ema.decay=0.5", "optimizer.lr=0.05", "scheduler=constant")
+    finished = run("train", *quick, *words, "trainer.max_epochs=4", "seed=3")
+    assert finished.code == 0, finished.text
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    tested = torch.load(tmp_path / "run" / "checkpoints" / "best.ckpt", weights_only=True)
+    [best] = [state for name, state in tested["callbacks"].items() if name.startswith("BestCheckpoint")]
+    assert metrics["val/accuracy"] == pytest.approx(best["best_model_score"].item(), abs=1e-6)
+
+
 def test_freezing_keeps_the_backbone_and_trains_the_head(run, quick, tmp_path):
     from fakereal.models.classifier import Classifier
 
