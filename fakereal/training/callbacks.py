@@ -15,9 +15,14 @@ from fakereal.data.draws import derive_seed
 log = logging.getLogger(__name__)
 
 
+class _Bar(RichProgressBar):
+    def get_metrics(self, *args: Any) -> dict[str, Any]:
+        return {name: value for name, value in super().get_metrics(*args).items() if name != "v_num"}
+
+
 def progress_bar() -> RichProgressBar:
     """A bar with rate and remaining time on a terminal; silent where output goes to a file."""
-    bar = RichProgressBar()
+    bar = _Bar()
     if not sys.stderr.isatty():
         bar.disable()
     return bar
