@@ -1,4 +1,4 @@
-"""Train, sweep, test and explain classifiers that tell real images from AI-generated ones."""
+"""Train, sweep and test classifiers that tell real images from AI-generated ones."""
 
 __version__ = "0.1.0"
 
