@@ -18,7 +18,7 @@ def write_figures(evaluation: Evaluation, metrics: dict[str, Any], out: Path) ->
 
     curves = evaluation.curves()
     figures = {
-        "confusion_matrix": confusion_figure(evaluation.labels, evaluation.predictions, "Test"),
+        "confusion_matrix": confusion_figure(evaluation.confusion(), "Test"),
         "roc": roc_figure(curves["fpr"], curves["tpr"], _interval(metrics, "auroc", "{:.4f}")),
         "precision_recall": precision_recall_figure(
             curves["recall"],

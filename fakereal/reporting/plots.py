@@ -17,10 +17,8 @@ def _figure(width: float = 4.8, height: float = 4.4) -> tuple[Figure, "object"]:
     return figure, figure.add_subplot()
 
 
-def confusion_figure(labels: np.ndarray, predictions: np.ndarray, title: str) -> Figure:
-    """Counts, and shares of each true class; labels and predictions (N,) of 0 and 1."""
-    counts = np.zeros((2, 2), dtype=int)
-    np.add.at(counts, (labels.astype(int), predictions.astype(int)), 1)
+def confusion_figure(counts: np.ndarray, title: str) -> Figure:
+    """Counts (2, 2), rows the true classes and columns the predicted ones, with shares of each row."""
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     figure, axes = _figure()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)

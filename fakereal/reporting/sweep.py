@@ -15,6 +15,8 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from fakereal.evaluation.monitor import mode_of
+
 log = logging.getLogger(__name__)
 SHOWN = (
     "val/accuracy",
@@ -73,7 +75,7 @@ def tabulate(rows: list[dict[str, Any]], monitor: str) -> tuple[list[str], list[
     keys = list(dict.fromkeys(key for row in rows for key in row["overrides"]))
     varied = [key for key in keys if len({row["overrides"].get(key) for row in rows}) > 1]
     figures = list(dict.fromkeys(f for f in (monitor, *SHOWN) if any(f in row["metrics"] for row in rows)))
-    sign = 1 if monitor.rsplit("/", 1)[-1] == "loss" else -1
+    sign = 1 if mode_of(monitor) == "min" else -1
     ranked = sorted(rows, key=lambda row: sign * row["metrics"].get(monitor, sign * float("inf")))
     header = ["job", *varied, *figures, "error"]
     body = [

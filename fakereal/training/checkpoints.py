@@ -13,12 +13,9 @@ from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, ModelCheckpoi
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from pydantic import Field
 
+from fakereal.evaluation.monitor import mode_of
+
 log = logging.getLogger(__name__)
-
-
-def mode_of(monitor: str) -> str:
-    """ "min" for losses, "max" for all other metrics."""
-    return "min" if monitor.rsplit("/", 1)[-1] == "loss" else "max"
 
 
 class BestCheckpoint(ModelCheckpoint):
@@ -140,9 +137,9 @@ class LastCheckpoint(Checkpoint):
         raise SystemExit(128 + (self.received or signal.SIGTERM))
 
 
-def load_best(checkpoint: ModelCheckpoint, classifier: L.LightningModule) -> str:
-    """Puts the weights of the best checkpoint into the classifier; returns its path."""
+def load_best(checkpoint: ModelCheckpoint, classifier: L.LightningModule) -> tuple[str, int]:
+    """Puts the weights of the best checkpoint into the classifier; its path and epoch, counted from 1."""
     path = checkpoint.best_model_path
-    state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-    classifier.load_state_dict(state)
-    return str(path)
+    best = torch.load(path, map_location="cpu", weights_only=True)
+    classifier.load_state_dict(best["state_dict"])
+    return str(path), best["epoch"] + 1

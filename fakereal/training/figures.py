@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from torchvision.utils import make_grid
 
+from fakereal.evaluation.report import Evaluation
 from fakereal.reporting.plots import confusion_figure
 
 GRID = 32  # images shown
@@ -54,7 +55,7 @@ class TrainingFigures(Callback):
         probability, label = pair
         step = trainer.global_step
         board.add_pr_curve("val/precision_recall", label, probability, step)
-        figure = confusion_figure(label, probability >= pl_module.threshold, "Validation")
+        figure = confusion_figure(Evaluation(label, probability, pl_module.threshold).confusion(), "Validation")
         board.add_figure("val/confusion_matrix", figure, step)
 
 

@@ -85,7 +85,7 @@ def best_metrics(trainer: L.Trainer, classifier: Classifier, data: L.LightningDa
         raise UserError("callbacks.checkpoint is needed: metrics.json holds the figures of best.ckpt.")
     speed = next((c for c in trainer.callbacks if isinstance(c, Throughput)), None)
     epochs = trainer.current_epoch
-    best = load_best(checkpoints, classifier)
+    best, best_epoch = load_best(checkpoints, classifier)
     # An averaging callback would swap its last average in for the weights of best.ckpt.
     trainer.callbacks = [callback for callback in trainer.callbacks if not isinstance(callback, WeightAveraging)]
     loggers, trainer.loggers = trainer.loggers, []  # the curves are complete: no point is added to them
@@ -100,15 +100,10 @@ def best_metrics(trainer: L.Trainer, classifier: Classifier, data: L.LightningDa
         "epochs": epochs,
         **cost,
         "parameters": sum(parameter.numel() for parameter in classifier.parameters()),
-        "best_epoch": best_epoch(best),
+        "best_epoch": best_epoch,
         "checkpoint": best,
         "checkpoint_digest": file_digest(Path(best)),
     }
-
-
-def best_epoch(path: str) -> int:
-    """The epoch, counted from 1, after which a checkpoint was written."""
-    return read_checkpoint(path)["epoch"] + 1
 
 
 def hparams(cfg: DictConfig) -> dict[str, Any]:
