@@ -9,7 +9,7 @@ from fakereal.evaluation.paired import auroc_differences, holm, mcnemar
 from fakereal.reporting.figures import Figure
 from fakereal.reporting.folders import Unusable
 from fakereal.reporting.runs import LeftOut
-from fakereal.reporting.tested import Predictions, Test, read_predictions
+from fakereal.reporting.tested import Predictions, Tested, read_predictions
 
 COMPARED = 16  # 120 pairs; 1,000 resamples of 20,000 images then take 3 s
 
@@ -39,7 +39,7 @@ class Pairs:
         return next((pair for pair in self.compared if {pair.first, pair.second} == {first, second}), None)
 
 
-def compare(tests: dict[Any, Test], resamples: int, seed: int, advance: Callable[[float], None]) -> Pairs:
+def compare(tests: dict[Any, Tested], resamples: int, seed: int, advance: Callable[[float], None]) -> Pairs:
     """All pairs of the first COMPARED tests; a pair that covers different images is refused.
 
     `advance` is told each share of the work that is done.

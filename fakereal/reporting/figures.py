@@ -6,7 +6,7 @@ import numpy as np
 
 from fakereal.evaluation.intervals import t_interval, wilson
 from fakereal.reporting.runs import Run
-from fakereal.reporting.tested import Test
+from fakereal.reporting.tested import Tested
 
 
 class Figure(NamedTuple):
@@ -29,12 +29,9 @@ def validation_accuracy(run: Run) -> Figure:
     return Figure(value, *wilson(round(value * images), images))
 
 
-def test_figure(test: Test, name: str) -> Figure:
+def figure_of(test: Tested, name: str) -> Figure:
     """A figure that the test wrote with its interval; KeyError where it did not."""
     return Figure(*(float(test.metrics[f"test/{name}{end}"]) for end in ("", "_low", "_high")))
-
-
-test_figure.__test__ = False  # pytest: no test
 
 
 class OverSeeds(NamedTuple):
@@ -54,11 +51,11 @@ def over_seeds(values: list[float]) -> OverSeeds | None:
     return OverSeeds(len(values), float(np.mean(values)), float(np.std(values, ddof=1)), *t_interval(values))
 
 
-def accuracies(runs: list[Run], split: str, tests: dict[Run, Test]) -> list[Figure]:
+def accuracies(runs: list[Run], split: str, tests: dict[Run, Tested]) -> list[Figure]:
     """Accuracy on "val" or "test" of each of the runs that has one."""
     if split == "val":
         return [validation_accuracy(run) for run in runs]
-    return [test_figure(tests[run], "accuracy") for run in runs if run in tests]
+    return [figure_of(tests[run], "accuracy") for run in runs if run in tests]
 
 
 class Published(NamedTuple):
@@ -80,7 +77,7 @@ class Published(NamedTuple):
         return "above our interval" if self.accuracy > self.ours.high else "in our interval"
 
 
-def published(runs: list[Run], tests: dict[Run, Test]) -> Published | None:
+def published(runs: list[Run], tests: dict[Run, Tested]) -> Published | None:
     """Of runs that differ in the seed alone; None where their configuration names no figure.
 
     Over several seeds our interval is Student's, of one run Wilson's.

@@ -13,7 +13,9 @@ from fakereal.reporting.curves import Curve, read_curves
 from fakereal.reporting.folders import expand, results_below
 from fakereal.reporting.runs import LeftOut, Run, command_of, name_runs, of_one_dataset, read_runs
 from fakereal.reporting.settings import Group, by_settings, label, ranked, varied_keys
-from fakereal.reporting.tested import Test, Tests, join, read_tests
+from fakereal.reporting.tested import Joined, Tested, join, read_tests
+
+STRANGER = "a test result of a checkpoint that belongs to no run of this report"
 
 
 @dataclass
@@ -25,16 +27,20 @@ class Findings:
     runs: list[Run]
     keys: list[str]
     groups: list[Group]
-    tests: Tests
+    tests: Joined
     pairs: Pairs
     curves: dict[Run, dict[str, Curve]]
     left_out: list[LeftOut]
 
-    def ref(self, item: Run | Test) -> str:
+    def ref(self, item: Run | Tested) -> str:
         """`#1` for the best run, `E1` for the first ensemble."""
-        if isinstance(item, Test):
+        if isinstance(item, Tested):
             return f"E{self.tests.ensembles.index(item) + 1}"
         return f"#{self.runs.index(item) + 1}"
+
+    def named(self, item: Run | Tested) -> str:
+        """`#1 (sweep/3)`: the reference with where it lies."""
+        return f"{self.ref(item)} ({item.folder if isinstance(item, Tested) else item.name})"
 
     def label(self, run: Run) -> str:
         """What sets a run apart: its varied settings, and its name where they do not."""
@@ -77,7 +83,8 @@ def gather(cfg: DictConfig) -> Findings:
     tested = {f.resolve(): f for f in (*beside, *(f for f in folders if commands[f] == "test"))}
     results, problems = read_tests(tested.values())
     tests = join(results, runs)
-    left_out += problems + tests.left_out
+    below = [test for test in tests.strangers if test.folder in folders]  # beside the runs, others are expected
+    left_out += problems + [LeftOut(str(test.folder), STRANGER) for test in below]
     pairs = _compare(cfg, runs, tests)
     return Findings(
         monitor=cfg.monitor,
@@ -92,11 +99,11 @@ def gather(cfg: DictConfig) -> Findings:
     )
 
 
-def _compare(cfg: DictConfig, runs: list[Run], tests: Tests) -> Pairs:
+def _compare(cfg: DictConfig, runs: list[Run], tests: Joined) -> Pairs:
     from rich.console import Console
     from rich.progress import Progress
 
-    tested: dict[Any, Test] = {test: test for test in tests.ensembles}
+    tested: dict[Any, Tested] = {test: test for test in tests.ensembles}
     tested |= {run: tests.of_run[run] for run in runs if run in tests.of_run}
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not sys.stderr.isatty()) as bar:

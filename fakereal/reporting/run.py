@@ -57,5 +57,5 @@ def _print(found: Findings, lines: list[str], page: Path) -> None:
     if len(found.left_out) > SHOWN:
         console.print(f"Left out: {len(found.left_out) - SHOWN} more, named in the report", style="yellow")
     for first, second, why in found.pairs.refused[:SHOWN]:
-        console.print(f"Not compared: {found.ref(first)} and {found.ref(second)}: {why}", style="yellow")
+        console.print(f"Not compared: {found.named(first)} and {found.named(second)}: {why}", style="yellow")
     console.print(f"Report: {page}")

@@ -117,7 +117,9 @@ def _unfinished(folder: Path) -> str:
     if not last.exists() and not (folder / "csv").exists():
         return "no metrics.json: it never began to train (see its train.log)"
     words = [f"{key}={value}" for key, value in read_overrides(folder).items() if key != "ckpt_path"]
-    command = shlex.join(["python", "-m", "fakereal.train", *words, f"hydra.run.dir={folder}", "ckpt_path=last"])
+    command = shlex.join(
+        ["python", "-m", "fakereal.train", *words, f"hydra.run.dir={folder.absolute()}", "ckpt_path=last"]
+    )
     return f"not finished; unless it is still running, go on with: {command}"
 
 

@@ -46,23 +46,24 @@ def ranked(runs: list[Run], monitor: str) -> list[Run]:
 
 
 def value_of(run: Run, key: str) -> Any:
-    """What a key was in a run: the choice of a group, a value, a node as JSON, or what the command line said."""
+    """What a key was in a run: the choice of a group, a value, or for a node what the command line said."""
     if key in run.choices:
         return run.choices[key]
-    if key in run.config:
-        value = run.config[key]
-    else:
-        value = {name: value for name, value in run.config.items() if name.startswith(f"{key}.")}
-        if not value:
-            return run.overrides.get(key, "")
+    value = run.config.get(key, run.overrides.get(key, "(default)"))
     return json.dumps(value) if isinstance(value, dict | list) else value
 
 
 def varied_keys(runs: list[Run]) -> list[str]:
     """The keys that somebody set for some of the runs, and that differ between them; the seed last."""
-    keys = dict.fromkeys(key for run in runs for key in run.overrides if not ignored(key))
-    varied = [key for key in keys if len({str(value_of(run, key)) for run in runs}) > 1]
+    keys = dict.fromkeys(key for run in runs for key in run.overrides if not ignored(key)) | {"seed": None}
+    varied = [key for key in keys if len({_content(run, key) for run in runs}) > 1]
     return sorted(varied, key=lambda key: key == "seed")
+
+
+def _content(run: Run, key: str) -> str:
+    """Told apart by what a node holds: `[default]` and nothing on the command line are the same."""
+    node = {name: value for name, value in run.config.items() if name == key or name.startswith(f"{key}.")}
+    return json.dumps([run.choices.get(key), node], default=str)
 
 
 def short(key: str, keys: list[str]) -> str:

@@ -1,11 +1,11 @@
 """The report's tables of figures."""
 
 from fakereal.reporting.content import Confusion, Table, four, p_value, percent, with_interval
-from fakereal.reporting.figures import accuracies, over_seeds, published, test_figure, validation_accuracy
+from fakereal.reporting.figures import accuracies, figure_of, over_seeds, published, validation_accuracy
 from fakereal.reporting.gather import Findings
 from fakereal.reporting.runs import Run
 from fakereal.reporting.settings import short, shown, value_of
-from fakereal.reporting.tested import Test
+from fakereal.reporting.tested import Tested
 
 
 def runs_table(found: Findings) -> Table:
@@ -36,14 +36,14 @@ def amount(value: float) -> str:
     return f"{value:.1f}" if value < 10 else f"{value:,.0f}"
 
 
-def _test_cells(test: Test | None) -> list[str]:
+def _test_cells(test: Tested | None) -> list[str]:
     if test is None:
         return ["", "", "", ""]
     leaked = "test/without_leaked/accuracy_high" in test.metrics
     return [
-        with_interval(test_figure(test, "accuracy")),
-        with_interval(test_figure(test, "without_leaked/accuracy")) if leaked else "",
-        with_interval(test_figure(test, "auroc"), four),
+        with_interval(figure_of(test, "accuracy")),
+        with_interval(figure_of(test, "without_leaked/accuracy")) if leaked else "",
+        with_interval(figure_of(test, "auroc"), four),
         str(test.looks),
     ]
 
@@ -110,7 +110,7 @@ def ensembles_table(found: Findings) -> Table:
         members = ", ".join(runs.get(digest, digest[:12]) for digest in test.digests)
         images = f"{test.metrics['test/images']:,}"
         rows.append([found.ref(test), members, *_test_cells(test), images, str(test.folder)])
-    header = ("", "members", "test accuracy", "test, without leaked", "test AUROC", "looks", "images", "test")
+    header = ("#", "members", "test accuracy", "test, without leaked", "test AUROC", "looks", "images", "test")
     return Table(header, rows)
 
 

@@ -21,10 +21,8 @@ LEAKED = tuple(f"test/without_leaked/accuracy{end}" for end in ("", "_low", "_hi
 
 
 @dataclass(eq=False)
-class Test:
+class Tested:
     """One look at a test split; `looks` counts those of the same checkpoints at the same images."""
-
-    __test__ = False  # pytest: this is no test case
 
     folder: Path
     metrics: dict[str, Any]
@@ -44,56 +42,51 @@ class Test:
 
 
 @dataclass
-class Tests:
-    """Tests by where they belong."""
+class Joined:
+    """Joined by where they belong."""
 
-    of_run: dict[Run, Test]
-    ensembles: list[Test]
-    elsewhere: list[tuple[Run | None, Test, str]]
-    left_out: list[LeftOut]
+    of_run: dict[Run, Tested]
+    ensembles: list[Tested]
+    elsewhere: list[tuple[Run | None, Tested, str]]
+    strangers: list[Tested]  # of checkpoints that belong to none of the runs
 
 
-def read_tests(folders: Iterable[Path]) -> tuple[list[Test], list[LeftOut]]:
+def read_tests(folders: Iterable[Path]) -> tuple[list[Tested], list[LeftOut]]:
     """Every readable test result among directories with a metrics.json; what is none is passed over."""
     tests, left_out = [], []
     for folder in folders:
         try:
             metrics = read_json(folder / "metrics.json")
             require(metrics, REQUIRED, NAMED, LEAKED)
-            tests.append(Test(folder, metrics, read_json(folder / "provenance.json")))
+            tests.append(Tested(folder, metrics, read_json(folder / "provenance.json")))
         except Unusable as reason:
             left_out.append(LeftOut(str(folder), f"a test result: {reason}"))
     return tests, left_out
 
 
-def join(tests: list[Test], runs: list[Run]) -> Tests:
-    """Tests to runs by the checkpoint's digest; of several looks the newest."""
+def join(tests: list[Tested], runs: list[Run]) -> Joined:
+    """Joined to runs by the checkpoint's digest; of several looks the newest."""
     by_digest = {run.metrics["checkpoint_digest"]: run for run in runs}
-    newest: dict[tuple, Test] = {}
+    newest: dict[tuple, Tested] = {}
     for test in sorted(tests, key=lambda test: test.age):
         key = (test.digests, test.metrics["data_digest"], test.metrics["test/images"])
         test.looks = newest[key].looks + 1 if key in newest else 1
         newest[key] = test
-    joined = Tests({}, [], [], [])
-    strangers = []
+    joined = Joined({}, [], [], [])
     for test in newest.values():
         known = [by_digest[digest] for digest in test.digests if digest in by_digest]
         if not known:
-            strangers.append(test)
+            joined.strangers.append(test)
         elif why := _elsewhere(test, known[0]):
             joined.elsewhere.append((known[0] if len(test.digests) == 1 else None, test, why))
         elif len(test.digests) == 1:
             joined.of_run[known[0]] = test
         else:
             joined.ensembles.append(test)
-    if strangers:
-        shown = ", ".join(str(test.folder) for test in strangers[:3]) + (", ..." if len(strangers) > 3 else "")
-        reason = "their checkpoints belong to no run of this report"
-        joined.left_out.append(LeftOut(f"{len(strangers)} test result(s): {shown}", reason))
     return joined
 
 
-def _elsewhere(test: Test, run: Run) -> str:
+def _elsewhere(test: Tested, run: Run) -> str:
     """Why a test is not one on the test split of the run's data; empty where it is."""
     if test.metrics["data_digest"] != run.data_digest:
         return "other images"
@@ -118,7 +111,7 @@ class Predictions:
         return self.paths == other.paths and np.array_equal(self.labels, other.labels)
 
 
-def read_predictions(test: Test) -> Predictions:
+def read_predictions(test: Tested) -> Predictions:
     """Unusable where the file is not there, was cut short, or does not tell its rows apart."""
     path = test.folder / "predictions.csv"
     try:
