@@ -70,11 +70,10 @@ def cost_chart(points: Sequence[Point], front: Sequence[int]) -> Figure:
     best = sorted((points[i].x, points[i].y[0], points[i].ref) for i in front)
     axes.step([x for x, *_ in best], [y for _, y, _ in best], where="post", color=ORANGE, linewidth=1.5, zorder=3)
     axes.plot([x for x, *_ in best], [y for _, y, _ in best], "D", color=ORANGE, label="Pareto front", zorder=4)
-    for x, y, ref in best:
-        axes.annotate(ref, (x, y), (6, 6), textcoords="offset points", color=INK, fontsize=9)
     if _wide([point.x for point in points]):
         axes.set_xscale("log")
     axes.margins(x=0.08)
+    _annotate(axes, best)
     axes.set(xlabel="Seconds of training", ylabel="Validation accuracy")
     axes.legend(loc="lower right", labelcolor=INK, framealpha=0, fontsize=9)
     return _inked(figure, axes)
@@ -120,6 +119,17 @@ def _scatter(axes: Axes, points: Sequence[Point]) -> None:
     axes.errorbar(xs, ys, spans, fmt="none", ecolor=INK, alpha=0.25, linewidth=1)
     axes.plot(xs, ys, "o", color=BLUE, alpha=0.85, markersize=5)
     axes.yaxis.set_major_formatter(PercentFormatter(1))
+
+
+def _annotate(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
+    """References beside points, the last one's first; none where it would cover another."""
+    axes.autoscale_view()  # the transforms below are those of the final limits
+    taken: list[tuple[float, float]] = []
+    for x, y, ref in reversed(points):
+        place = axes.transAxes.inverted().transform(axes.transData.transform((x, y)))
+        if all(abs(place[0] - across) > 0.09 or abs(place[1] - up) > 0.06 for across, up in taken):
+            axes.annotate(ref, (x, y), (6, 6), textcoords="offset points", color=INK, fontsize=9)
+            taken.append((place[0], place[1]))
 
 
 def _wide(values: Sequence[float]) -> bool:

@@ -71,11 +71,8 @@ def _runner_up(found: Findings) -> list[Block]:
     if pair:
         alone = pair.only_first + pair.only_second
         better = pair.first if pair.only_first > pair.only_second else pair.second
-        said = (
-            f"more than noise, and {found.ref(better)} is better"
-            if pair.adjusted < 0.05
-            else "not to be told from noise"
-        )
+        firm = f"more than noise, and {found.ref(better)} is better"
+        said = firm if pair.adjusted < 0.05 else "not to be told from noise"
         p = p_value(pair.adjusted)
         text += (
             f"Of the {pair.images:,} test images, {alone:,} were answered rightly by one of the two alone "
@@ -97,7 +94,7 @@ def _runner_up(found: Findings) -> list[Block]:
 def _seeds(found: Findings) -> list[Block]:
     group = found.group_of(found.runs[0])
     metric = found.monitor
-    form = percent if metric != "val/loss" else four
+    form = percent if metric == "val/accuracy" else four
     if not (seeds := over_seeds(group.values(metric))):
         several = any(len(other.runs) > 1 for other in found.groups)
         alone = "The winner's settings were trained with one seed only."

@@ -91,7 +91,8 @@ def read_run(folder: Path, monitor: str) -> Run:
     overrides = read_overrides(folder)
     error = folder / "error.txt"
     if error.exists():  # first: a job that is run again keeps its old metrics until it trains
-        raise Unusable(f"failed: {error.read_text(encoding='utf-8', errors='replace').strip()}")
+        said = error.read_text(encoding="utf-8", errors="replace").split()
+        raise Unusable(f"failed: {' '.join(said)}")
     if not (folder / "metrics.json").exists():
         raise Unusable(_unfinished(folder))
     metrics = read_json(folder / "metrics.json")

@@ -56,7 +56,7 @@ def _table(table: Table) -> list[Block]:
 
 
 def _runs(found: Findings) -> list[Block]:
-    text = f"Sorted by {found.monitor}. Columns that are the same for all runs stand in results.csv."
+    text = f"Sorted by {found.monitor}. Only settings that vary have a column; results.csv has every figure, unrounded."
     untested = len(found.runs) - len(found.tests.of_run)
     if found.tests.of_run and untested:
         text += f" {untested} of {len(found.runs)} runs are not tested."

@@ -21,7 +21,7 @@ def inline_svg(figure: Figure, name: str, title: str, description: str, ink: str
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r' xmlns(:xlink)?="[^"]*"', "", text)  # HTML knows both by itself
     text = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", text)
-    text = re.sub(r"(font: [^;\"]*?px) [^;\"]*", r"\1 system-ui, sans-serif", text)
+    text = re.sub(r'font-family: [^;"]*', "font-family: system-ui, sans-serif", text)
     text = text.replace(ink, "currentColor")
     head, rest = text.split(">", 1)
     head = re.sub(r' (width|height|version)="[^"]*"', "", head)

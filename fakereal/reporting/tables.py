@@ -90,7 +90,7 @@ def pairs_table(found: Findings) -> Table:
     rows = []
     for pair in found.pairs.compared:
         first, second = found.ref(pair.first), found.ref(pair.second)
-        difference = with_interval(pair.auroc_difference, "{:+.4f}".format) if pair.auroc_difference else "-"
+        difference = with_interval(pair.auroc_difference, "{:+.5f}".format) if pair.auroc_difference else "-"
         better = first if pair.only_first > pair.only_second else second
         said = f"{better} is better" if pair.adjusted < 0.05 else "not told apart"
         counts = [f"{n:,}" for n in (pair.images, pair.only_first, pair.only_second)]
