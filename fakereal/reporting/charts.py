@@ -43,17 +43,20 @@ def curves_chart(lines: Sequence[Line], name: str) -> Figure:
     for index, line in enumerate(lines):
         colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
         for train, val in line.single:
-            axes.plot(*_xy(train), color=colour, alpha=0.3, linewidth=0.8)
-            axes.plot(*_xy(val), color=colour, alpha=0.3, linewidth=0.8, linestyle="--")
+            axes.plot(*_xy(train), color=colour, alpha=0.45, linewidth=0.8)
+            axes.plot(*_xy(val), color=colour, alpha=0.45, linewidth=0.8, linestyle="--")
         few = max(len(line.train), len(line.val)) <= 30
         style = {"color": colour, "linewidth": 1.8, "marker": marker if few else None, "markersize": 3.5}
         axes.plot(*_xy(line.train), **style)
-        axes.plot(*_xy(line.val), **style, linestyle="--")
+        axes.plot(*_xy(line.val), **style, linestyle="--", markerfacecolor="none")
     axes.set(xlabel="Epoch", ylabel=name.capitalize())
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if name == "accuracy":
         axes.yaxis.set_major_formatter(PercentFormatter(1))
-    handles = [Line2D([], [], color=INK, label="train"), Line2D([], [], color=INK, linestyle="--", label="validation")]
+    handles = [
+        Line2D([], [], color=INK, marker="o", markersize=3.5, label="train"),
+        Line2D([], [], color=INK, marker="o", markersize=3.5, linestyle="--", mfc="none", label="validation"),
+    ]
     axes.legend(handles=handles, labelcolor=INK, framealpha=0, fontsize=9)
     keys = [
         Line2D([], [], color=COLOURS[i % 6], marker=MARKERS[i % 6], markersize=4, label=_cut(line.label))
@@ -82,6 +85,7 @@ def cost_chart(points: Sequence[Point], front: Sequence[int]) -> Figure:
 def setting_chart(points: Sequence[Point], key: str) -> Figure:
     """Accuracy against one hyperparameter; numbers on an axis, logarithmic where they span 10:1, else in columns."""
     figure, axes = new_figure(5.4, 3.6)
+    axes.margins(x=0.12)
     _scatter(axes, points)
     values = [point.x for point in points]
     if all(isinstance(value, int | float) for value in values):
@@ -143,6 +147,7 @@ def _xy(curve: Curve) -> tuple[list[int], list[float]]:
 
 def _cut(text: str, length: int = 60) -> str:
     text = text.replace("$", r"\$")  # matplotlib reads a pair of $ as mathematics
+    text = f" {text}" if text.startswith("_") else text  # and leaves such labels out of a legend
     return text if len(text) <= length else f"{text[: length - 3]}..."
 
 

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -76,15 +77,8 @@ def gather(cfg: DictConfig) -> Findings:
     name_runs(runs)
     runs = ranked(runs, cfg.monitor)
 
-    beside, empty = expand(_plain(cfg.tests) or [])
-    if any(word.startswith("tests=") for word in HydraConfig.get().overrides.task):  # the default may be missing
-        left_out += [LeftOut(pattern, "tests= names no directory there") for pattern in empty]
-    beside = [folder for folder in results_below(beside) if command_of(folder) == "test"]
-    tested = {f.resolve(): f for f in (*beside, *(f for f in folders if commands[f] == "test"))}
-    results, problems = read_tests(tested.values())
-    tests = join(results, runs)
-    below = [test for test in tests.strangers if test.folder in folders]  # beside the runs, others are expected
-    left_out += problems + [LeftOut(str(test.folder), STRANGER) for test in below]
+    tests, problems = _tests(cfg, [folder for folder in folders if commands[folder] == "test"], runs)
+    left_out += problems
     pairs = _compare(cfg, runs, tests)
     return Findings(
         monitor=cfg.monitor,
@@ -97,6 +91,19 @@ def gather(cfg: DictConfig) -> Findings:
         curves={run: read_curves(run.folder) for run in runs},
         left_out=left_out + pairs.left_out,
     )
+
+
+def _tests(cfg: DictConfig, below: list[Path], runs: list[Run]) -> tuple[Joined, list[LeftOut]]:
+    """The tests in `below` (found below `runs=`) and below `tests=`, joined to the runs; and what is left out."""
+    roots, empty = expand(_plain(cfg.tests) or [])
+    left_out = []
+    if any(word.startswith("tests=") for word in HydraConfig.get().overrides.task):  # the default may be missing
+        left_out += [LeftOut(pattern, "tests= names no directory there") for pattern in empty]
+    beside = [folder for folder in results_below(roots) if command_of(folder) == "test"]
+    results, problems = read_tests({folder.resolve(): folder for folder in (*beside, *below)}.values())
+    tests = join(results, runs)
+    strangers = [test.folder for test in tests.strangers if test.folder in below]  # of tests=, others are expected
+    return tests, left_out + problems + [LeftOut(str(folder), STRANGER) for folder in strangers]
 
 
 def _compare(cfg: DictConfig, runs: list[Run], tests: Joined) -> Pairs:
