@@ -59,8 +59,8 @@ class Findings:
             text = label(run, keys)
             alike = sum(label(other.runs[0], keys) == text for other in self.groups) > 1
             return f"{text} ({run.name})" if alike else text
-        said = {key: run.choices[key] for key in ("experiment", "model") if run.choices.get(key)}
-        return next((f"{key}={value}" for key, value in said.items()), run.name)
+        said = {key: run.choices.get(key) or run.overrides.get(key) for key in ("experiment", "model")}
+        return next((f"{key}={value}" for key, value in said.items() if value), run.name)
 
 
 def gather(cfg: DictConfig) -> Findings:

@@ -156,9 +156,11 @@ def test_a_loss_picks_the_lowest(report, outputs):
 
 def test_the_newest_look_counts_and_looks_are_told(report, outputs, change):
     shutil.copytree(outputs / "test" / "0", outputs / "test" / "again")
-    change(outputs / "test" / "again" / "provenance.json", {"time": "2999-01-01T00:00:00+0000"})
+    later = {"time": "2999-01-01T00:00:00+0000", "overrides": ["ckpt_path=x", "tta=flip"]}
+    change(outputs / "test" / "again" / "provenance.json", later)
     change(outputs / "test" / "again" / "metrics.json", {"test/auroc": 0.125})
-    *_, rows = report("runs=outputs/sweep")
+    _, _, markdown, rows = report("runs=outputs/sweep")
+    assert sorted(row["tested with"] for row in cells(markdown, "Runs")) == ["", "", "", "", "", "tta=flip"]
     [row] = [row for row in rows if row["run"].endswith("/0")]
     assert row["test_looks"] == "2" and row["test/auroc"] == "0.125" and row["test"].endswith("again")
 
