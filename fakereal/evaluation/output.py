@@ -19,11 +19,11 @@ def write_figures(evaluation: Evaluation, metrics: dict[str, Any], out: Path) ->
     curves = evaluation.curves()
     figures = {
         "confusion_matrix": confusion_figure(evaluation.confusion(), "Test"),
-        "roc": roc_figure(curves["fpr"], curves["tpr"], _interval(metrics, "auroc", "{:.4f}")),
+        "roc": roc_figure(curves["fpr"], curves["tpr"], _interval(metrics, "test/auroc", "{:.4f}")),
         "precision_recall": precision_recall_figure(
             curves["recall"],
             curves["precision"],
-            _interval(metrics, "average_precision", "{:.4f}"),
+            _interval(metrics, "test/average_precision", "{:.4f}"),
             float(evaluation.labels.mean()),
         ),
     }
@@ -38,22 +38,29 @@ def write_figures(evaluation: Evaluation, metrics: dict[str, Any], out: Path) ->
 
 
 def _interval(metrics: dict[str, Any], name: str, form: str) -> str:
-    value, low, high = (form.format(metrics[f"test/{name}{end}"]) for end in ("", "_low", "_high"))
+    value, low, high = (form.format(metrics[f"{name}{end}"]) for end in ("", "_low", "_high"))
     return f"{value} ({low} to {high})"
 
 
-def print_evaluation(evaluation: Evaluation, metrics: dict[str, Any], out: Path, look: int, entry: dict) -> None:
-    """All that a reader wants of a test, on one screen."""
+def print_evaluation(
+    evaluation: Evaluation,
+    metrics: dict[str, Any],
+    out: Path,
+    look: int,
+    entry: dict[str, Any],
+    members: list[dict[str, Any]],
+) -> None:
+    """All that a reader wants of a test, on one screen; `members` are the rows of an ensemble, or none."""
     console = Console(highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
     summary = Table(title="Test, with 95% intervals", title_justify="left", show_header=False, box=None)
     count = metrics["test/images"]
-    summary.add_row("accuracy", f"{_interval(metrics, 'accuracy', '{:.2%}')}, {count:,} images")
+    summary.add_row("accuracy", f"{_interval(metrics, 'test/accuracy', '{:.2%}')}, {count:,} images")
     if "test/without_leaked/accuracy" in metrics:
-        text = _interval(metrics, "without_leaked/accuracy", "{:.2%}")
+        text = _interval(metrics, "test/without_leaked/accuracy", "{:.2%}")
         rest = metrics["test/without_leaked/images"]
         summary.add_row("without leaked images", f"{text}, {rest:,} images: {count - rest:,} also stand in train")
-    summary.add_row("AUROC", _interval(metrics, "auroc", "{:.4f}"))
-    summary.add_row("average precision", _interval(metrics, "average_precision", "{:.4f}"))
+    summary.add_row("AUROC", _interval(metrics, "test/auroc", "{:.4f}"))
+    summary.add_row("average precision", _interval(metrics, "test/average_precision", "{:.4f}"))
     summary.add_row("log-loss", f"{metrics['test/loss']:.4f}")
     console.print(summary)
 
@@ -66,5 +73,10 @@ def print_evaluation(evaluation: Evaluation, metrics: dict[str, Any], out: Path,
     for cls, counts in zip(CLASSES, evaluation.confusion().tolist(), strict=True):
         confusion.add_row(cls, *(f"{n:,}" for n in counts))
     console.print(confusion)
+    if members:
+        table = Table("checkpoint", "accuracy alone", "ensemble without it", title="Members", title_justify="left")
+        for row in members:
+            table.add_row(row["checkpoint"], *(_interval(row, name, "{:.2%}") for name in ("alone", "without_it")))
+        console.print(table)
     console.print(f"Look {look} at this test split (counted in the ledger by data {entry['data_digest'][:12]})")
     console.print(f"Results: {out}")

@@ -65,6 +65,8 @@ def train(cfg: DictConfig) -> dict[str, Any]:
 
 def find_resume(ckpt_path: str | None, out: Path) -> str | None:
     """The checkpoint to resume from, if any; UserError where an explicit one cannot be used."""
+    if not isinstance(ckpt_path, str | None):
+        raise UserError(f"ckpt_path={list(ckpt_path)}: a training resumes from one checkpoint. Give one path.")
     if ckpt_path != "last":
         if ckpt_path:
             read_checkpoint(ckpt_path)
@@ -96,7 +98,7 @@ def best_metrics(trainer: L.Trainer, classifier: Classifier, data: L.LightningDa
         cost = {"train_seconds": speed.seconds, "images_per_second": speed.images / speed.seconds}
     return {
         **{name: value for name, value in sorted(figures.items()) if name.startswith("val/")},
-        "val/images": len(data.splits["val"]),
+        **confusion(classifier),
         "epochs": epochs,
         **cost,
         "parameters": sum(parameter.numel() for parameter in classifier.parameters()),
@@ -104,6 +106,12 @@ def best_metrics(trainer: L.Trainer, classifier: Classifier, data: L.LightningDa
         "checkpoint": best,
         "checkpoint_digest": file_digest(Path(best)),
     }
+
+
+def confusion(classifier: Classifier) -> dict[str, int]:
+    """How many images the last validation saw, and its true and false negatives and positives (FAKE: positive)."""
+    (tn, fp), (fn, tp) = classifier.val_confusion.compute().tolist()
+    return {"val/images": tn + fp + fn + tp, "val/tn": tn, "val/fp": fp, "val/fn": fn, "val/tp": tp}
 
 
 def hparams(cfg: DictConfig) -> dict[str, Any]:
