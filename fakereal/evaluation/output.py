@@ -17,6 +17,8 @@ from fakereal.reporting.plots import (
     save_png,
 )
 
+GROUPS_SHOWN = 24  # on the terminal; groups.csv has all
+
 
 def write_figures(evaluation: Evaluation, metrics: dict[str, Any], out: Path) -> None:
     """confusion_matrix, roc, precision_recall and reliability as PNG, and with the scalars in TensorBoard events."""
@@ -56,8 +58,9 @@ def print_evaluation(
     look: int,
     entry: dict[str, Any],
     members: list[dict[str, Any]],
+    groups: list[dict[str, Any]],
 ) -> None:
-    """All that a reader wants of a test, on one screen; `members` are the rows of an ensemble, or none."""
+    """All that a reader wants of a test; `members` are the rows of an ensemble, `groups` those of groups.csv."""
     console = Console(highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
     summary = Table(title="Test, with 95% intervals", title_justify="left", show_header=False, box=None)
     count = metrics["test/images"]
@@ -87,6 +90,13 @@ def print_evaluation(
     for cls, counts in zip(CLASSES, evaluation.confusion().tolist(), strict=True):
         confusion.add_row(cls, *(f"{n:,}" for n in counts))
     console.print(confusion)
+    if groups:
+        worst = sorted(groups, key=lambda row: row["accuracy"])[:GROUPS_SHOWN]
+        more = f", the {GROUPS_SHOWN} worst of {len(groups)}" if len(groups) > GROUPS_SHOWN else ""
+        table = Table("group", "class", "images", "accuracy", title=f"Groups{more}", title_justify="left")
+        for row in groups if not more else worst:
+            table.add_row(row["group"], row["class"], f"{row['images']:,}", _interval(row, "accuracy", "{:.2%}"))
+        console.print(table)
     if members:
         table = Table("checkpoint", "accuracy alone", "ensemble without it", title="Members", title_justify="left")
         for row in members:
