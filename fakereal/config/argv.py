@@ -20,19 +20,33 @@ PATH_KEYS = {
 }
 
 
+QUOTES = ("'", '"')
+
+
 def quote_paths(argv: list[str]) -> list[str]:
-    """`data.root=/tmp/a (b)=c` as `data.root='/tmp/a (b)=c'`: a path may hold what Hydra's grammar does not."""
+    """`data.root=/tmp/a (b)=c` as `data.root='/tmp/a (b)=c'`: a path may hold what Hydra's grammar does not.
+
+    In a list, `ckpt_path=[a (1).ckpt,b.ckpt]`, each path is quoted; one that holds a comma must be by hand.
+    """
     return [_quoted(word) for word in argv]
 
 
 def _quoted(word: str) -> str:
     match = re.fullmatch(r"(\+{0,2}([\w.]+))=(.*)", word, re.DOTALL)
-    if not match or match[2] not in PATH_KEYS or match[3][:1] in ("'", '"'):
+    if not match or match[2] not in PATH_KEYS or match[3][:1] in QUOTES:
         return word
     try:
         OverridesParser.create().parse_override(word)
         return word
     except HydraException:
-        escaped = re.sub(r"(\\*)'", r"\1\1\\'", match[3])
-        escaped = re.sub(r"(\\+)$", r"\1\1", escaped)
-        return f"{match[1]}='{escaped}'"
+        value = match[3]
+        if value[:1] == "[" and value[-1:] == "]":
+            items = (item.strip() for item in value[1:-1].split(","))
+            return f"{match[1]}=[{','.join(item if item[:1] in QUOTES else _quote(item) for item in items)}]"
+        return f"{match[1]}={_quote(value)}"
+
+
+def _quote(text: str) -> str:
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", text)
+    escaped = re.sub(r"(\\+)$", r"\1\1", escaped)
+    return f"'{escaped}'"

@@ -40,7 +40,8 @@ class Published(TypedDict):
 # Keys outside any target, and ranges that the libraries' own annotations do not state.
 KEYS: dict[str, Any] = {
     "seed": Seed,
-    "ckpt_path": str | None,
+    "ckpt_path": str | Annotated[list[str], Field(min_length=1)] | None,
+    "tta": Literal["none", "flip"] | None,
     "init_from": str | None,
     "ledger": str,
     "published": Published | None,

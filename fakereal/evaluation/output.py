@@ -8,24 +8,33 @@ from rich.console import Console
 from rich.table import Table
 
 from fakereal import CLASSES
-from fakereal.evaluation.report import Evaluation
-from fakereal.reporting.plots import confusion_figure, precision_recall_figure, roc_figure, save_png
+from fakereal.evaluation.report import PREVALENCES, Evaluation
+from fakereal.reporting.plots import (
+    confusion_figure,
+    precision_recall_figure,
+    reliability_figure,
+    roc_figure,
+    save_png,
+)
+
+GROUPS_SHOWN = 24  # on the terminal; groups.csv has all
 
 
 def write_figures(evaluation: Evaluation, metrics: dict[str, Any], out: Path) -> None:
-    """confusion_matrix.png, roc.png, precision_recall.png, and the same with the scalars in TensorBoard events."""
+    """confusion_matrix, roc, precision_recall and reliability as PNG, and with the scalars in TensorBoard events."""
     from torch.utils.tensorboard import SummaryWriter
 
     curves = evaluation.curves()
     figures = {
         "confusion_matrix": confusion_figure(evaluation.confusion(), "Test"),
-        "roc": roc_figure(curves["fpr"], curves["tpr"], _interval(metrics, "auroc", "{:.4f}")),
+        "roc": roc_figure(curves["fpr"], curves["tpr"], _interval(metrics, "test/auroc", "{:.4f}")),
         "precision_recall": precision_recall_figure(
             curves["recall"],
             curves["precision"],
-            _interval(metrics, "average_precision", "{:.4f}"),
+            _interval(metrics, "test/average_precision", "{:.4f}"),
             float(evaluation.labels.mean()),
         ),
+        "reliability": reliability_figure({"test": (evaluation.labels, evaluation.probabilities)}, "Test"),
     }
     with SummaryWriter(str(out)) as board:
         for name, figure in figures.items():
@@ -38,23 +47,38 @@ def write_figures(evaluation: Evaluation, metrics: dict[str, Any], out: Path) ->
 
 
 def _interval(metrics: dict[str, Any], name: str, form: str) -> str:
-    value, low, high = (form.format(metrics[f"test/{name}{end}"]) for end in ("", "_low", "_high"))
+    value, low, high = (form.format(metrics[f"{name}{end}"]) for end in ("", "_low", "_high"))
     return f"{value} ({low} to {high})"
 
 
-def print_evaluation(evaluation: Evaluation, metrics: dict[str, Any], out: Path, look: int, entry: dict) -> None:
-    """All that a reader wants of a test, on one screen."""
+def print_evaluation(
+    evaluation: Evaluation,
+    metrics: dict[str, Any],
+    out: Path,
+    look: int,
+    entry: dict[str, Any],
+    members: list[dict[str, Any]],
+    groups: list[dict[str, Any]],
+) -> None:
+    """All that a reader wants of a test; `members` are the rows of an ensemble, `groups` those of groups.csv."""
     console = Console(highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
     summary = Table(title="Test, with 95% intervals", title_justify="left", show_header=False, box=None)
     count = metrics["test/images"]
-    summary.add_row("accuracy", f"{_interval(metrics, 'accuracy', '{:.2%}')}, {count:,} images")
+    summary.add_row("accuracy", f"{_interval(metrics, 'test/accuracy', '{:.2%}')}, {count:,} images")
     if "test/without_leaked/accuracy" in metrics:
-        text = _interval(metrics, "without_leaked/accuracy", "{:.2%}")
+        text = _interval(metrics, "test/without_leaked/accuracy", "{:.2%}")
         rest = metrics["test/without_leaked/images"]
         summary.add_row("without leaked images", f"{text}, {rest:,} images: {count - rest:,} also stand in train")
-    summary.add_row("AUROC", _interval(metrics, "auroc", "{:.4f}"))
-    summary.add_row("average precision", _interval(metrics, "average_precision", "{:.4f}"))
+    summary.add_row("AUROC", _interval(metrics, "test/auroc", "{:.4f}"))
+    summary.add_row("average precision", _interval(metrics, "test/average_precision", "{:.4f}"))
     summary.add_row("log-loss", f"{metrics['test/loss']:.4f}")
+    summary.add_row("calibration error", _interval(metrics, "test/ece", "{:.4f}"))
+    summary.add_row("Brier score", _interval(metrics, "test/brier", "{:.4f}"))
+    summary.add_row("FPR at 95% TPR", _interval(metrics, "test/fpr_at_95_tpr", "{:.2%}"))
+    for prevalence in PREVALENCES:
+        name = f"test/precision_fake_at_{prevalence:g}"
+        summary.add_row(f"precision if {prevalence:.0%} are FAKE", _interval(metrics, name, "{:.2%}"))
+    summary.add_row("threshold", f"{evaluation.threshold:.4f}, as the checkpoint says")
     console.print(summary)
 
     classes = Table("class", "precision", "recall", "F1", "support")
@@ -66,5 +90,17 @@ def print_evaluation(evaluation: Evaluation, metrics: dict[str, Any], out: Path,
     for cls, counts in zip(CLASSES, evaluation.confusion().tolist(), strict=True):
         confusion.add_row(cls, *(f"{n:,}" for n in counts))
     console.print(confusion)
+    if groups:
+        worst = sorted(groups, key=lambda row: row["accuracy"])[:GROUPS_SHOWN]
+        more = f", the {GROUPS_SHOWN} worst of {len(groups)}" if len(groups) > GROUPS_SHOWN else ""
+        table = Table("group", "class", "images", "accuracy", title=f"Groups{more}", title_justify="left")
+        for row in groups if not more else worst:
+            table.add_row(row["group"], row["class"], f"{row['images']:,}", _interval(row, "accuracy", "{:.2%}"))
+        console.print(table)
+    if members:
+        table = Table("checkpoint", "accuracy alone", "ensemble without it", title="Members", title_justify="left")
+        for row in members:
+            table.add_row(row["checkpoint"], *(_interval(row, name, "{:.2%}") for name in ("alone", "without_it")))
+        console.print(table)
     console.print(f"Look {look} at this test split (counted in the ledger by data {entry['data_digest'][:12]})")
     console.print(f"Results: {out}")

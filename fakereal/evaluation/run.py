@@ -1,4 +1,4 @@
-"""One look at a test split: a checkpoint and data to figures, tables, plots and a line in the ledger."""
+"""One look at a test split: checkpoints and data to figures, tables, plots and a line in the ledger."""
 
 import csv
 import logging
@@ -20,10 +20,12 @@ from fakereal.data.datamodule import ImageDataModule
 from fakereal.data.folder import Folder
 from fakereal.data.store import write_json
 from fakereal.data.synthetic import Synthetic
+from fakereal.evaluation.ensemble import PREPROCESSING, combine, load_members, write_members
+from fakereal.evaluation.groups import by_group, write_groups
 from fakereal.evaluation.ledger import record_look
 from fakereal.evaluation.output import print_evaluation, write_figures
 from fakereal.evaluation.report import Evaluation
-from fakereal.models.checkpoint import Loaded, load_classifier
+from fakereal.models.checkpoint import Loaded
 from fakereal.training.callbacks import progress_bar
 from fakereal.training.environment import prepare
 from fakereal.training.memory import explained_out_of_memory
@@ -32,8 +34,6 @@ from fakereal.training.provenance import provenance
 log = logging.getLogger(__name__)
 # A checkpoint names its data by one of these; nothing else that it says is ever looked up.
 DATA = {cls.__name__: cls for cls in (Cifake, Folder, Synthetic)}
-# How images were made small belongs to the network: it is the same wherever they come from.
-PREPROCESSING = ("size", "aspect", "filter")
 
 
 def test(cfg: DictConfig) -> dict[str, Any]:
@@ -41,44 +41,62 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     check(cfg)
     out = Path(HydraConfig.get().runtime.output_dir)
     prepare(cfg)
-    loaded = load_classifier(cfg.ckpt_path)
-    data = open_data(cfg.data, loaded)
+    members = load_members(cfg.ckpt_path, own_data="_target_" not in cfg.data)
+    data = open_data(cfg.data, members[0])
     collected = Probabilities()
     one = {"devices": 1, "num_nodes": 1, "strategy": "auto"}  # predictions come in the order of the images
     quiet = {"logger": False, "enable_checkpointing": False}
     trainer = build(cfg.trainer, callbacks=[progress_bar(), collected], **one, **quiet)
 
-    with explained_out_of_memory(data.batch_size, loaded.classifier.hparams.image_size):
-        trainer.test(loaded.classifier, datamodule=data, verbose=False)
-    if "_target_" not in cfg.data and data.images.digest != loaded.data["images"]:
+    for member in members:
+        member.classifier.hparams.tta = cfg.tta or member.classifier.hparams.tta
+        with explained_out_of_memory(data.batch_size, member.classifier.hparams.image_size):
+            trainer.test(member.classifier, datamodule=data, verbose=False)
+    if "_target_" not in cfg.data and data.images.digest != members[0].data["images"]:
         log.warning("The images are not those of training: a test split carved anew may hold former training images")
-    split = data.splits["test"]
-    evaluation = Evaluation(split.labels, collected.all(), loaded.classifier.threshold)
+    split, probabilities = data.splits["test"], np.stack(collected.members)
+    threshold = float(np.mean([member.classifier.threshold for member in members]))
+    evaluation = Evaluation(split.labels, combine(probabilities), threshold)
 
-    metrics = {**evaluation.flat("test/"), **without_leaked(evaluation, data)}
-    metrics |= {"checkpoint": str(loaded.path.absolute()), "checkpoint_digest": loaded.digest}
+    metrics = {**evaluation.flat("test/"), **without_leaked(evaluation, data), **origin(members)}
     metrics["data_digest"] = data.images.digest
     entry, look = record_look(Path(cfg.ledger), metrics, out)
-    write_predictions(out / "predictions.csv", [data.images.names[row] for row in split.rows], evaluation)
+    names = [data.images.names[row] for row in split.rows]
+    write_predictions(out / "predictions.csv", names, evaluation)
+    if groups := by_group(evaluation, [data.group_of(name) for name in names]):
+        write_groups(out / "groups.csv", groups)
+    rows = write_members(out / "ensemble.csv", members, probabilities, evaluation) if len(members) > 1 else []
     write_figures(evaluation, metrics, out)
     write_json(out / "provenance.json", provenance(trainer, data, list(HydraConfig.get().overrides.task)))
     write_json(out / "metrics.json", metrics | {"look": look})
-    print_evaluation(evaluation, metrics, out, look, entry)
+    print_evaluation(evaluation, metrics, out, look, entry, rows, groups)
     return metrics
 
 
+def origin(members: list[Loaded]) -> dict[str, Any]:
+    """`checkpoint` and `checkpoint_digest`: of the one checkpoint, or lists of an ensemble's."""
+    paths = [str(member.path.absolute()) for member in members]
+    digests = [member.digest for member in members]
+    if len(members) == 1:
+        return {"checkpoint": paths[0], "checkpoint_digest": digests[0]}
+    return {"checkpoint": paths, "checkpoint_digest": digests}
+
+
 class Probabilities(Callback):
-    """Keeps the probability of FAKE of each image, in the order of the test split."""
+    """`members`: for each classifier tested, float32 (N,) probabilities of FAKE in the order of the test split."""
 
     def __init__(self) -> None:
+        self.members: list[np.ndarray] = []
         self.batches: list[torch.Tensor] = []
+
+    def on_test_start(self, *_: Any) -> None:
+        self.batches = []
 
     def on_test_batch_end(self, trainer: Any, pl_module: Any, outputs: torch.Tensor, *_: Any) -> None:
         self.batches.append(outputs.float().cpu())
 
-    def all(self) -> np.ndarray:
-        """float32 (N,)."""
-        return torch.cat(self.batches).numpy()
+    def on_test_end(self, *_: Any) -> None:
+        self.members.append(torch.cat(self.batches).numpy())
 
 
 def open_data(node: DictConfig, loaded: Loaded) -> ImageDataModule:

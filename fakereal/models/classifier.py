@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
-from torchmetrics import MeanMetric
+from torchmetrics import CatMetric, MeanMetric
 from typing_extensions import TypedDict
 
 from fakereal import CLASSES
@@ -34,8 +34,10 @@ class Classifier(L.LightningModule):
     `image_size` resizes on the device (None: the images' own size). `normalization` takes the figures that
     the backbone's weights were trained with, ImageNet's, the train split's own, or those given. `freeze`
     keeps all but the head fixed, for good ("backbone") or for the first N epochs. `pos_weight` weighs FAKE
-    in the loss; "balanced" makes both classes weigh the same. `optimizer` is called with the parameters,
-    `scheduler` with the optimizer and `total_steps`, and then stepped after each optimizer step.
+    in the loss; "balanced" makes both classes weigh the same. `tta` (test-time augmentation) "flip" answers
+    with the mean logit of an image and its mirror, in validation and wherever the classifier is used; its
+    training stays as it is. `optimizer` is called with the parameters, `scheduler` with the optimizer and
+    `total_steps`, and then stepped after each optimizer step.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Classifier(L.LightningModule):
         normalization: Literal["backbone", "imagenet", "dataset"] | Normalization = "imagenet",
         label_smoothing: Rate = 0.0,
         pos_weight: Annotated[float, Field(gt=0)] | Literal["balanced"] | None = None,
+        tta: Literal["none", "flip"] = "none",
         channels_last: bool = True,
         compile: bool = False,
         optimizer: Callable | None = None,
@@ -78,8 +81,8 @@ class Classifier(L.LightningModule):
             self.normalize_by(self._known_normalization(normalization))
         self.train_metrics = training_metrics().clone(prefix="train/")
         self.val_metrics = binary_metrics(self.threshold).clone(prefix="val/")
-        self.test_metrics = binary_metrics(self.threshold).clone(prefix="test/")
-        self.losses = nn.ModuleDict({stage: MeanMetric() for stage in ("fit", "val", "test")})
+        self.val_logits, self.val_labels = (CatMetric(nan_strategy="disable") for _ in range(2))
+        self.losses = nn.ModuleDict({stage: MeanMetric() for stage in ("fit", "val")})
 
     def _known_normalization(self, normalization: str | Normalization) -> Normalization:
         if normalization == "imagenet":
@@ -107,9 +110,15 @@ class Classifier(L.LightningModule):
             pixels = pixels.contiguous(memory_format=torch.channels_last)
         return self.backbone(pixels).squeeze(1).float()
 
+    def answer(self, images: Tensor) -> Tensor:
+        """Logits (B,) as they are evaluated: of the images, or with `tta` averaged with those of their mirrors."""
+        if self.hparams.tta == "none":
+            return self(images)
+        return (self(images) + self(images.flip(-1))) / 2
+
     def probabilities(self, images: Tensor) -> Tensor:
         """Calibrated probability (B,) of FAKE of uint8 images (B, 3, H, W)."""
-        return torch.sigmoid(self(images) / self.temperature)
+        return torch.sigmoid(self.answer(images) / self.temperature)
 
     def setup(self, stage: str) -> None:
         if stage != "fit":
@@ -146,7 +155,8 @@ class Classifier(L.LightningModule):
 
     def _step(self, batch: dict[str, Tensor], stage: str) -> tuple[Tensor, Tensor]:
         """Loss (the weighted sum over the batch) and logits (B,)."""
-        logits, label, weight = self(batch["image"]), batch["label"], batch["weight"]
+        logits = (self if stage == "fit" else self.answer)(batch["image"])
+        label, weight = batch["label"], batch["weight"]
         smoothing = self.hparams.label_smoothing if stage == "fit" else 0.0
         target = label * (1 - smoothing) + smoothing / 2
         pos_weight = self.pos_weight if stage == "fit" else None
@@ -164,20 +174,26 @@ class Classifier(L.LightningModule):
             self.log_dict(self.train_metrics, on_step=False, on_epoch=True)
         return loss
 
-    def _evaluate(self, batch: dict[str, Tensor], stage: str) -> Tensor:
-        _, logits = self._step(batch, stage)
-        real, probability = batch["weight"] > 0, torch.sigmoid(logits / self.temperature)
-        metrics = self.val_metrics if stage == "val" else self.test_metrics
-        metrics.update(probability[real], batch["label"][real].int())
-        self.log(f"{stage}/loss", self.losses[stage], on_step=False, on_epoch=True)
-        self.log_dict(metrics, on_step=False, on_epoch=True)
-        return probability
+    def on_validation_epoch_start(self) -> None:
+        self.val_logits.reset()
+        self.val_labels.reset()
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        return self._evaluate(batch, "val")
+        _, logits = self._step(batch, "val")
+        real, probability = batch["weight"] > 0, torch.sigmoid(logits)
+        self.val_metrics.update(probability[real], batch["label"][real].int())
+        self.val_logits.update(logits[real])
+        self.val_labels.update(batch["label"][real])
+        self.log("val/loss", self.losses["val"], on_step=False, on_epoch=True)
+        self.log_dict(self.val_metrics, on_step=False, on_epoch=True)
+        return probability
+
+    def validated(self) -> tuple[Tensor, Tensor]:
+        """Logits (N,) and labels (N,) of the last validation, of all devices."""
+        return self.val_logits.compute().cpu(), self.val_labels.compute().cpu()
 
     def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        return self._evaluate(batch, "test")
+        return self.probabilities(batch["image"])
 
     def predict_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         return self.probabilities(batch["image"])

@@ -32,6 +32,11 @@ def test_all_else_is_left_alone(word):
     assert quote_paths([word]) == [word]
 
 
+def test_each_path_of_a_list_is_quoted():
+    [word] = quote_paths(["ckpt_path=[/a (1).ckpt, epoch=2.ckpt,/c'd.ckpt]"])
+    assert OverridesParser.create().parse_override(word).value() == ["/a (1).ckpt", "epoch=2.ckpt", "/c'd.ckpt"]
+
+
 def test_a_sweep_over_paths_stays_one():
     [word] = quote_paths(["data.root=a.zip,b.zip"])
     assert OverridesParser.create().parse_override(word).is_sweep_override()

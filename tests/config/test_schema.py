@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
@@ -14,11 +15,15 @@ from fakereal.config.schema import SPECIAL, annotations_of, check
 CONF = Path(fakereal.config.CONF)
 FILES = sorted(path.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml"))
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+SWEEPS = [name for name in EXPERIMENTS if "params:" in (CONF / "experiment" / f"{name}.yaml").read_text()]
+QUIET = ("callbacks=[]", "logger=none")
+MORE = {"resnet18_folder": ["data.root=x"]}
 
 
-def composed(*overrides: str, command: str = "train"):
+def composed(*overrides: str, command: str = "train", hydra: bool = False):
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose(command, [f"trainer.default_root_dir={Path.cwd()}", *overrides])
+        words = [f"trainer.default_root_dir={Path.cwd()}", *overrides]
+        return compose(command, words, return_hydra_config=hydra)
 
 
 def nodes(node):
@@ -56,9 +61,34 @@ def test_every_choice_composes_and_is_valid(group):
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_composes(name):
-    cfg = composed(f"experiment={name}", "callbacks=[]", "logger=none")
+    cfg = composed(f"experiment={name}", *QUIET, *MORE.get(name, ()))
     check(cfg)
-    assert (CONF / "experiment" / f"{name}.yaml").read_text().startswith("# @package _global_\n# Question:")
+    text = (CONF / "experiment" / f"{name}.yaml").read_text()
+    for line in (
+        "# @package _global_\n# Question:",
+        "\n# Command:  python -m fakereal.train ",
+        "\n# Time: ",
+        "\n# Result: ",
+    ):
+        assert line in text
+    assert name == "seeds" or cfg.model.image_size
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_every_job_of_an_experiment_that_sweeps_is_valid(name):
+    params = composed(f"experiment={name}", hydra=True).hydra.sweeper.params
+    parser = OverridesParser.create()
+    for key, values in params.items():
+        sweep = parser.parse_override(f"{key}={values}")
+        assert sweep.is_sweep_override()
+        for word in sweep.sweep_string_iterator():
+            check(composed(f"experiment={name}", f"{key}={word}", *QUIET, *MORE.get(name, ())))
+
+
+def test_an_experiment_over_seeds():
+    cfg = composed("experiment=[lenet,seeds]", "seeds=4", hydra=True)
+    assert cfg.model.backbone == "lenet5" and cfg.hydra.sweeper.params.seed == "range(4)"
+    assert cfg.hydra.mode.name == "MULTIRUN"
 
 
 def test_all_wrong_values_are_told_at_once_with_key_and_value():

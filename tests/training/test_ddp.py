@@ -51,7 +51,9 @@ def test_two_ranks_see_every_image_once_and_end_with_equal_weights(quick, tmp_pa
         assert sorted(seen0[epoch] + seen1[epoch]) == list(range(train["REAL"] + train["FAKE"]))
     assert seen0["0"] != seen0["1"]
     assert weights0 == weights1
-    assert 0 <= metrics["val/accuracy"] <= 1
+    val = json.loads((tmp_path / "run" / "provenance.json").read_text())["data"]["splits"]["val"]
+    assert metrics["val/tn"] + metrics["val/fp"] == val["REAL"] and metrics["val/fn"] + metrics["val/tp"] == val["FAKE"]
+    assert metrics["val/accuracy"] == pytest.approx((metrics["val/tn"] + metrics["val/tp"]) / metrics["val/images"])
     assert finished.stdout.count("Best checkpoint on validation") == 1
     assert len(list((tmp_path / "run").glob("**/best.ckpt"))) == 1
 

@@ -22,6 +22,9 @@ def test_a_run_leaves_what_it_promises(trained):
     metrics = json.loads((folder / "metrics.json").read_text())
     assert {"val/accuracy", "val/auroc", "val/loss", "train_seconds", "images_per_second", "parameters"} <= {*metrics}
     assert metrics["parameters"] == 372_785 and metrics["epochs"] == 2
+    tn, fp, fn, tp = (metrics[f"val/{name}"] for name in ("tn", "fp", "fn", "tp"))
+    assert (tn + fp, fn + tp, metrics["val/images"]) == (8, 8, 16)
+    assert metrics["val/accuracy"] == (tn + tp) / 16 and metrics["val/recall_fake"] == tp / 8
     for cls in ("real", "fake"):
         assert {f"val/{name}_{cls}" for name in ("precision", "recall", "f1")} <= {*metrics}
     assert f"Checkpoint: {folder}/checkpoints/best.ckpt" in finished.text

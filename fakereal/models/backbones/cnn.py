@@ -39,6 +39,7 @@ class CNN(nn.Module):
         activation: follows each convolution (and batch norm) and the hidden layer.
         pooling: how a block halves the map: a 2 x 2 maximum or average, or stride 2 in its last convolution.
         batch_norm: normalise each convolution's output; the convolutions then have no bias.
+        spatial_dropout: probability that a whole channel is dropped after a block (Tompson et al. 2015).
         hidden: units of a fully connected layer that sees the last map, average-pooled to 4 x 4; with 0 there
             is none, and the logits see the map's global average.
         drop_rate: dropout before the logits.
@@ -60,6 +61,7 @@ class CNN(nn.Module):
         activation: Activation = "relu",
         pooling: Pooling = "max",
         batch_norm: bool = True,
+        spatial_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
         hidden: Annotated[int, Field(ge=0)] = 0,
         drop_rate: Annotated[float, Field(ge=0, lt=1)] = 0.0,
     ) -> None:
@@ -72,7 +74,10 @@ class CNN(nn.Module):
         self.min_size = 1 if pooling == "strided" else 2 ** len(channels)
         self.blocks = nn.Sequential()
         for inputs, width in zip((in_chans, *channels), channels, strict=False):
-            self.blocks.append(_block(inputs, width, convs_per_block, kernel_size, activation, pooling, batch_norm))
+            block = _block(inputs, width, convs_per_block, kernel_size, activation, pooling, batch_norm)
+            if spatial_dropout:
+                block.append(nn.Dropout2d(spatial_dropout))
+            self.blocks.append(block)
         self.pool = nn.Sequential(GridPool(GRID if hidden else 1), nn.Flatten())
         self.hidden = nn.Identity()
         if hidden:

@@ -1,0 +1,68 @@
+"""Several checkpoints that answer together: the mean of their probabilities, and what each of them adds."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fakereal.config.errors import UserError
+from fakereal.evaluation.report import Evaluation
+from fakereal.models.checkpoint import Loaded, load_classifier
+
+# How images were made small belongs to the network: it is the same wherever they come from.
+PREPROCESSING = ("size", "aspect", "filter")
+HEADER = ("checkpoint", "alone", "alone_low", "alone_high", "without_it", "without_it_low", "without_it_high")
+
+
+def load_members(ckpt_path: str | list[str], own_data: bool) -> list[Loaded]:
+    """The classifiers of one checkpoint or of several that can answer together.
+
+    `own_data`: the test split is that of their training data, and must then be the same for all of them.
+    """
+    paths = [ckpt_path] if isinstance(ckpt_path, str) else list(ckpt_path)
+    members = [load_classifier(path) for path in paths]
+    first = members[0]
+    for index, member in enumerate(members[1:], start=1):
+        for earlier in members[:index]:
+            if member.digest == earlier.digest:
+                raise UserError(f"ckpt_path: {member.path} is the same checkpoint as {earlier.path}. Give it once.")
+        for key in _must_agree(first, own_data):
+            ours, theirs = first.data.get(key), member.data.get(key)
+            if ours != theirs:
+                what = "images digest" if key == "images" else f"data.{key}"
+                raise UserError(
+                    f"ckpt_path: {member.path} was trained with {what}={theirs}, {first.path} with {ours}. An "
+                    "ensemble answers about the same images: give checkpoints that agree"
+                    + (" or choose the data to test on with data=NAME." if key not in PREPROCESSING else ".")
+                )
+    return members
+
+
+def _must_agree(first: Loaded, own_data: bool) -> tuple[str, ...]:
+    if not own_data:
+        return PREPROCESSING
+    # CIFAKE's test split is its authors'; of other data it is carved, and another one holds training images.
+    carved = () if first.data["class"] == "Cifake" else ("test_fraction", "split_seed")
+    return (*PREPROCESSING, "class", "images", *carved)
+
+
+def combine(probabilities: np.ndarray) -> np.ndarray:
+    """The answer (N,) of members (M, N): the mean of their probabilities."""
+    return probabilities.mean(0, dtype=np.float64).astype(np.float32)
+
+
+def write_members(path: Path, members: list[Loaded], probabilities: np.ndarray, joint: Evaluation) -> list[dict]:
+    """A row a member: its accuracy alone, and the ensemble's without it, with Wilson intervals; also returned."""
+    rows: list[dict[str, Any]] = []
+    for index, member in enumerate(members):
+        alone = Evaluation(joint.labels, probabilities[index], member.classifier.threshold)
+        others = [other.classifier.threshold for other in members if other is not member]
+        rest = Evaluation(joint.labels, combine(np.delete(probabilities, index, axis=0)), float(np.mean(others)))
+        figures = [figure for one in (alone, rest) for figure in (one.accuracy()[0], *one.accuracy()[1])]
+        rows.append(dict(zip(HEADER, (str(member.path), *figures), strict=True)))
+    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        writer = csv.DictWriter(file, HEADER)
+        writer.writeheader()
+        writer.writerows(rows)
+    return rows
