@@ -1,6 +1,7 @@
 """Everything that a report tells, before it is put into words."""
 
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from fakereal.config.errors import UserError
+from fakereal.evaluation.ledger import looks_at, members_of
 from fakereal.reporting.comparisons import Pairs, compare
 from fakereal.reporting.curves import Curve, read_curves
 from fakereal.reporting.folders import expand, results_below
@@ -31,6 +33,7 @@ class Findings:
     tests: Joined
     pairs: Pairs
     curves: dict[Run, dict[str, Curve]]
+    looks: list[dict[str, Any]]  # the ledger's entries about the test split of these runs
     left_out: list[LeftOut]
 
     def ref(self, item: Run | Tested) -> str:
@@ -79,6 +82,10 @@ def gather(cfg: DictConfig) -> Findings:
 
     tests, problems = _tests(cfg, [folder for folder in folders if commands[folder] == "test"], runs)
     left_out += problems
+    looks = looks_at(runs[0].data_digest, Path(cfg.ledger))
+    counts = Counter(map(members_of, looks))
+    for test in (*tests.of_run.values(), *tests.ensembles):
+        test.looks = max(test.looks, counts[test.digests])
     pairs = _compare(cfg, runs, tests)
     return Findings(
         monitor=cfg.monitor,
@@ -89,6 +96,7 @@ def gather(cfg: DictConfig) -> Findings:
         tests=tests,
         pairs=pairs,
         curves={run: read_curves(run.folder) for run in runs},
+        looks=looks,
         left_out=left_out + pairs.left_out,
     )
 

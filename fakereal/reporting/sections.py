@@ -6,6 +6,7 @@ from fakereal.reporting.chart_sections import cost_blocks, curves_blocks, settin
 from fakereal.reporting.comparisons import COMPARED
 from fakereal.reporting.content import Block, Confusions, Section, Table, Text
 from fakereal.reporting.gather import Findings
+from fakereal.reporting.looks import looks_blocks
 from fakereal.reporting.tables import (
     confusion,
     elsewhere_table,
@@ -31,6 +32,7 @@ def sections(found: Findings) -> list[Section]:
         ("settings", "Accuracy against what was varied", settings_blocks),
         ("confusion", "Confusion matrices", _confusions),
         ("pairs", "Pairs of tests", _pairs),
+        ("looks", "Looks at the test split", looks_blocks),
         ("elsewhere", "On other images", lambda found: _table(elsewhere_table(found))),
         ("left-out", "Left out", lambda found: _table(Table(("what", "why"), [list(row) for row in found.left_out]))),
     ]

@@ -220,3 +220,19 @@ def test_the_command_starts_without_torch(outputs, tmp_path):
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "report" / "report.html").exists()
+
+
+def test_the_ledger_tells_how_often_the_test_split_was_looked_at(report, run, made, outputs):
+    _, _, markdown, rows = report("runs=outputs")
+    assert len(cells(markdown, "Looks at the test split")) == 3, "not the look at other images"
+    assert "looked at 3 times, with 3 different checkpoints" in markdown and "more than once" not in markdown
+    job = next(row["run"].rsplit("/", 1)[1] for row in rows if row["test/accuracy"])
+    best = outputs / "sweep" / "lr" / job / "checkpoints" / "best.ckpt"
+    assert run("test", f"ckpt_path={best}", "hydra.run.dir=outputs/again").code == 0
+    shutil.rmtree(outputs / "again")  # the result may be gone, the look is not
+    _, _, markdown, rows = report("runs=outputs")
+    rank = next(row["rank"] for row in rows if row["run"].rsplit("/", 1)[1] == job)
+    assert f"#{rank} (2 times)" in section(markdown, "Looks at the test split")
+    assert next(row["test_looks"] for row in rows if row["rank"] == rank) == "2"
+    _, _, markdown, _ = report("runs=outputs", "ledger=none.jsonl")
+    assert "## Looks at the test split" not in markdown
