@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from fakereal.evaluation.calibration import calibration_error, choose_threshold
+from fakereal.evaluation.evaluation import Evaluation
 from fakereal.evaluation.intervals import bootstrap, wilson
-from fakereal.evaluation.report import Evaluation
 
 LOSSES = ("lost_to_threshold", "lost_to_ranking")
 MEANS = ("accuracy", "auroc", *LOSSES, "false_positive_rate", "false_negative_rate")

@@ -19,8 +19,8 @@ from fakereal.data.store import write_json
 from fakereal.evaluation.cells import Cell, Cells, Joint
 from fakereal.evaluation.degradation import MEANS, cell_figures, summarize
 from fakereal.evaluation.ensemble import combine, load_members
+from fakereal.evaluation.evaluation import Evaluation
 from fakereal.evaluation.ledger import record_look
-from fakereal.evaluation.report import Evaluation
 from fakereal.evaluation.run import open_data, origin, warn_of_other_images
 from fakereal.reporting.corruption_plots import curves_figure, examples_figure
 from fakereal.reporting.plots import save_png

@@ -21,10 +21,10 @@ from fakereal.data.folder import Folder
 from fakereal.data.store import write_json
 from fakereal.data.synthetic import Synthetic
 from fakereal.evaluation.ensemble import PREPROCESSING, combine, load_members, write_members
+from fakereal.evaluation.evaluation import Evaluation
 from fakereal.evaluation.groups import by_group, write_groups
 from fakereal.evaluation.ledger import record_look
 from fakereal.evaluation.output import print_evaluation, write_figures
-from fakereal.evaluation.report import Evaluation
 from fakereal.models.checkpoint import Loaded
 from fakereal.training.callbacks import progress_bar
 from fakereal.training.environment import prepare

@@ -12,7 +12,7 @@ from PIL import Image
 
 from fakereal.data.corruptions import CORRUPTIONS, corrupt
 from fakereal.evaluation.degradation import cell_figures, verdict
-from fakereal.evaluation.report import Evaluation
+from fakereal.evaluation.evaluation import Evaluation
 from fakereal.evaluation.robustness import first_of_each_class
 from fakereal.evaluation.run import open_data
 from fakereal.models.checkpoint import load_classifier
