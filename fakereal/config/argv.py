@@ -7,6 +7,7 @@ from hydra.errors import HydraException
 
 PATH_KEYS = {
     "ckpt_path",
+    "images",
     "init_from",
     "ledger",
     "runs",

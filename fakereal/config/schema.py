@@ -42,6 +42,8 @@ KEYS: dict[str, Any] = {
     "seed": Seed,
     "ckpt_path": str | Annotated[list[str], Field(min_length=1)] | None,
     "tta": Literal["none", "flip"] | None,
+    "images": str | Annotated[list[str], Field(min_length=1)],
+    "json": bool,
     "init_from": str | None,
     "ledger": str,
     "published": Published | None,

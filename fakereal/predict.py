@@ -1,0 +1,22 @@
+"""Says of images whether they are real or fake: `python -m fakereal.predict ckpt_path=.../best.ckpt images=FOLDER`."""
+
+import sys
+
+import hydra
+from omegaconf import DictConfig
+
+from fakereal.config import CONF
+from fakereal.config.argv import quote_paths
+
+
+@hydra.main(version_base="1.3", config_path=CONF, config_name="predict")
+def main(cfg: DictConfig) -> None:
+    """Predicts all images; fails at the end where some could not be read."""
+    from fakereal.prediction.run import predict
+
+    predict(cfg)
+
+
+if __name__ == "__main__":
+    sys.argv = quote_paths(sys.argv)
+    main()

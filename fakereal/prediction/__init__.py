@@ -1,0 +1,1 @@
+"""From image files to answers: which files, their pixels in batches, and what is written about them."""

@@ -1,0 +1,120 @@
+"""What `images=` means: which files, in which order."""
+
+import glob
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from fakereal.config.errors import UserError
+from fakereal.data.archives import ArchiveSource
+from fakereal.data.entries import Entry
+from fakereal.data.sources import FolderSource, other_ending, printable
+
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+STDIN = "-"
+MEANT = "Give an image, a folder, an archive, a pattern in quotes, a list [a,b] of these, or - for standard input."
+
+
+class Images:
+    """The images that `images=` names, in the order given; a folder's and a pattern's by name.
+
+    Folders, archives and patterns deal the files with an image's ending or none; a file that is named is dealt
+    whatever its ending. Standard input names a file a line, so names with a line break cannot be given there.
+
+    Attributes:
+        total: how many there are; None where that shows only at the end.
+        ignored: counts files left out for their endings.
+
+    Raises:
+        UserError: nothing is there, a folder or archive cannot be read, or no image is found.
+    """
+
+    def __init__(self, given: str | Sequence[str]):
+        self.given = [given] if isinstance(given, str) else list(given)
+        self.named = f"images={printable(given) if isinstance(given, str) else printable(self.given)}"
+        self.ignored: Counter[str] = Counter()
+        if self.given.count(STDIN) > 1:
+            raise UserError(f"{self.named}: standard input can be read once.")
+        self.parts = [self._part(item) for item in self.given]
+        lengths = [len(part) if isinstance(part, list) else None for part in self.parts]
+        self.total = None if None in lengths else sum(lengths)
+        if self.total == 0:
+            raise self._nothing()
+
+    def __iter__(self) -> Iterator[Entry]:
+        found = False
+        for part in self.parts:
+            for entry in part if isinstance(part, list) else self._stream(part):
+                found = True
+                yield entry
+        if not found:
+            raise self._nothing()
+
+    def _part(self, item: str) -> list[Entry] | ArchiveSource | BinaryIO:
+        """One item's images, or, where they are to be read one after the other, where from."""
+        if item == STDIN:
+            return sys.stdin.buffer
+        path = os.path.expanduser(item)
+        if os.path.isdir(path):
+            return self._folder(path)
+        if os.path.lexists(path):  # before it is a pattern: names may hold brackets
+            is_archive = path.lower().endswith(ARCHIVES) and os.path.isfile(path)
+            return ArchiveSource(Path(path)) if is_archive else [_entry(path)]
+        if glob.has_magic(path):
+            return self._matches(path)
+        raise UserError(f"images={printable(item)} does not exist. {MEANT}")
+
+    def _folder(self, path: str) -> list[Entry]:
+        with _naming_images():
+            source = FolderSource(Path(path))
+        self.ignored += source.ignored
+        # Not joined by pathlib: a name of a folder given as ./a stays as it was given.
+        return [_entry(os.path.join(path, name), size) for name, size, _ in source.entries]
+
+    def _matches(self, pattern: str) -> list[Entry]:
+        files = [name for name in sorted(glob.iglob(pattern, recursive=True)) if not os.path.isdir(name)]
+        if not files:
+            raise UserError(f"images={printable(pattern)} matches no file. {MEANT}")
+        endings = {name: other_ending(name) for name in files}
+        self.ignored.update(ending for ending in endings.values() if ending)
+        return [_entry(name) for name, ending in endings.items() if not ending]
+
+    def _stream(self, part: ArchiveSource | BinaryIO) -> Iterator[Entry]:
+        if not isinstance(part, ArchiveSource):
+            for line in part:
+                if name := line.rstrip(b"\r\n"):
+                    yield _entry(os.fsdecode(name))
+            return
+        with _naming_images():
+            for name, size, content in part.files(lambda name: True):
+                yield Entry(f"{part.root}/{name}", "", -1, content, size)
+        self.ignored += part.ignored
+
+    def _nothing(self) -> UserError:
+        if self.given == [STDIN]:
+            return UserError("images=-: standard input is empty. Write the names of images to it, one a line.")
+        left = f" ({self.ignored.total()} files have no image's ending)" if self.ignored else ""
+        return UserError(f"{self.named}: no image was found{left}. {MEANT}")
+
+
+def _entry(path: str, size: int | None = None) -> Entry:
+    """A file whose label nobody knows; one that is missing has no size, and its reading will say why."""
+    if size is None:
+        try:
+            size = os.stat(path).st_size
+        except (OSError, ValueError):
+            size = 0
+    return Entry(path, "", -1, path, size)
+
+
+@contextmanager
+def _naming_images() -> Iterator[None]:
+    """The sources serve the key data.root, and their errors name it."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(str(error).replace("data.root=", "images=", 1)) from error

@@ -1,0 +1,136 @@
+"""One prediction: checkpoints and images to lines and predictions.csv."""
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+from torch import Tensor, nn
+
+from fakereal.config.build import build
+from fakereal.config.errors import UserError
+from fakereal.config.schema import Count, problems, value_problem
+from fakereal.data.decode import BadImage, Decoded, Resize
+from fakereal.data.entries import Entry
+from fakereal.data.parallel import decode_all
+from fakereal.evaluation.ensemble import PREPROCESSING, combine, load_members
+from fakereal.models.checkpoint import Loaded
+from fakereal.prediction.answers import Answer, Predictions
+from fakereal.prediction.images import Images
+from fakereal.prediction.shown import Shown
+from fakereal.training.environment import prepare
+from fakereal.training.memory import explained_out_of_memory
+
+log = logging.getLogger(__name__)
+ALONE = 0.3  # seconds of decoding after which processes for it are started: they take about as long
+FAR_SCALE, FAR_ASPECT = 8, 2
+
+
+def predict(cfg: DictConfig) -> None:
+    """Answers about `cfg.images`; leaves predictions.csv.
+
+    Raises:
+        UserError: also at the end, when some of the files could not be read.
+    """
+    # A batch of one is enough here, but not for training, whose range the schema states.
+    if found := [*problems(cfg), *value_problem("data.batch_size", cfg.data.batch_size, Count | None)]:
+        raise UserError("\n".join(found))
+    out = Path(HydraConfig.get().runtime.output_dir)
+    images = Images(cfg.images)
+    prepare(cfg)
+    members = load_members(cfg.ckpt_path, own_data=False)
+    for member in members:
+        member.classifier.hparams.tta = cfg.tta or member.classifier.hparams.tta
+    said = members[0].data
+    resize = Resize(**{key: said[key] for key in PREPROCESSING})
+    batch_size = cfg.data.batch_size or said["batch_size"]
+    fabric = build(cfg.trainer, devices=1)
+    network = fabric.setup_module(Joint(members))
+    far = 0
+    try:
+        with (
+            explained_out_of_memory(batch_size, members[0].classifier.hparams.image_size),
+            closing(decode_all(images, resize, ALONE)) as decoded,
+            Predictions(out) as predictions,
+            Shown(images.total, cfg.json) as shown,
+        ):
+            for batch in batches(decoded, batch_size):
+                answers = answer(network, fabric.device, batch)
+                far += sum(is_far(image, resize.size) for _, image in batch)
+                predictions.write(answers)
+                shown.show(answers)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None  # 128 + SIGINT, as shells have it
+    summarize(predictions, images, network.threshold, far, resize.size)
+    if bad := predictions.counts[""]:
+        total = predictions.counts.total()
+        raise UserError(f"{images.named}: {bad:,} of {total:,} files have no prediction; their rows say why.")
+
+
+class Joint(nn.Module):
+    """Classifiers that answer about the same images, at the mean of their thresholds."""
+
+    def __init__(self, members: list[Loaded]):
+        super().__init__()
+        self.members = nn.ModuleList(member.classifier for member in members)
+        self.threshold = float(np.mean([member.classifier.threshold for member in members]))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Probabilities of FAKE (members, B) of uint8 images (B, 3, H, W)."""
+        return torch.stack([member.probabilities(images) for member in self.members])
+
+
+Batch = list[tuple[Entry, Decoded | BadImage]]
+
+
+def batches(images: Iterable[tuple[Entry, Decoded | BadImage]], size: int) -> Iterator[Batch]:
+    """The images, so many at a time."""
+    images = iter(images)
+    while batch := list(islice(images, size)):
+        yield batch
+
+
+@torch.inference_mode()
+def answer(network: Joint, device: torch.device, batch: Batch) -> list[Answer]:
+    """An answer for each file of a batch, in its order."""
+    good = [image.pixels for _, image in batch if isinstance(image, Decoded)]
+    probabilities: Iterator[float] = iter(())
+    if good:
+        pixels = torch.from_numpy(np.stack(good)).to(device)
+        probabilities = iter(combine(network(pixels.permute(0, 3, 1, 2)).float().cpu().numpy()))
+    return [
+        Answer(entry.name, error=str(image))
+        if isinstance(image, BadImage)
+        else Answer.of(entry.name, next(probabilities), network.threshold)
+        for entry, image in batch
+    ]
+
+
+def is_far(image: Decoded | BadImage, size: int) -> bool:
+    """Whether an image was much larger or much longer than the square of `size` that the network saw of it."""
+    if isinstance(image, BadImage):
+        return False
+    short, long = sorted((image.width, image.height))
+    return long > FAR_SCALE * size or long > FAR_ASPECT * short
+
+
+def summarize(predictions: Predictions, images: Images, threshold: float, far: int, size: int) -> None:
+    """Counts, where the rows are, and how much to think of them, to the log."""
+    counts = predictions.counts
+    log.info("%s FAKE, %s REAL, %s not predicted (FAKE from a probability of %.4g on)",
+             f"{counts['FAKE']:,}", f"{counts['REAL']:,}", f"{counts['']:,}", threshold)  # fmt: skip
+    if images.ignored:
+        log.info("Left out for want of an image's ending: %s", f"{images.ignored.total():,}")
+    if far:
+        log.warning(
+            "%s images are far from the %d x %d pixels that the network sees: longer than %d, or more than twice as "
+            "long as wide. Trust these answers only if it was trained on such images.",
+            f"{far:,}", size, size, FAR_SCALE * size,
+        )  # fmt: skip
+    log.info("Predictions: %s", predictions.path)
+    log.info("An answer supports a human review, it does not replace one.")
