@@ -36,15 +36,22 @@ def _quoted(word: str) -> str:
     match = re.fullmatch(r"(\+{0,2}([\w.]+))=(.*)", word, re.DOTALL)
     if not match or match[2] not in PATH_KEYS or match[3][:1] in QUOTES:
         return word
-    try:
-        OverridesParser.create().parse_override(word)
+    if _is_understood(word):
         return word
+    value = match[3]
+    if value[:1] == "[" and value[-1:] == "]":
+        items = (item.strip() for item in value[1:-1].split(","))
+        return f"{match[1]}=[{','.join(item if item[:1] in QUOTES else _quote(item) for item in items)}]"
+    return f"{match[1]}={_quote(value)}"
+
+
+def _is_understood(word: str) -> bool:
+    """Whether Hydra's grammar takes the value as it is meant, and not a folder named 2024 for a number."""
+    try:
+        value = OverridesParser.create().parse_override(word).value()
     except HydraException:
-        value = match[3]
-        if value[:1] == "[" and value[-1:] == "]":
-            items = (item.strip() for item in value[1:-1].split(","))
-            return f"{match[1]}=[{','.join(item if item[:1] in QUOTES else _quote(item) for item in items)}]"
-        return f"{match[1]}={_quote(value)}"
+        return False
+    return not any(isinstance(item, int | float) for item in (value if isinstance(value, list) else [value]))
 
 
 def _quote(text: str) -> str:

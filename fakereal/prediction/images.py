@@ -1,19 +1,21 @@
 """What `images=` means: which files, in which order."""
 
 import glob
+import logging
 import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
 
 from fakereal.config.errors import UserError
 from fakereal.data.archives import ArchiveSource
 from fakereal.data.entries import Entry
 from fakereal.data.sources import FolderSource, other_ending, printable
 
+log = logging.getLogger(__name__)
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 STDIN = "-"
 MEANT = "Give an image, a folder, an archive, a pattern in quotes, a list [a,b] of these, or - for standard input."
@@ -35,70 +37,74 @@ class Images:
 
     def __init__(self, given: str | Sequence[str]):
         self.given = [given] if isinstance(given, str) else list(given)
-        self.named = f"images={printable(given) if isinstance(given, str) else printable(self.given)}"
+        names = ",".join(map(printable, self.given))
+        self.named = f"images={names}" if isinstance(given, str) else f"images=[{names}]"
         self.ignored: Counter[str] = Counter()
         if self.given.count(STDIN) > 1:
             raise UserError(f"{self.named}: standard input can be read once.")
-        self.parts = [self._part(item) for item in self.given]
-        lengths = [len(part) if isinstance(part, list) else None for part in self.parts]
+        lengths, self.parts = zip(*(self._part(item) for item in self.given), strict=True)
         self.total = None if None in lengths else sum(lengths)
         if self.total == 0:
             raise self._nothing()
 
     def __iter__(self) -> Iterator[Entry]:
+        """Can be gone through once."""
         found = False
-        for part in self.parts:
-            for entry in part if isinstance(part, list) else self._stream(part):
-                found = True
-                yield entry
+        for entry in chain.from_iterable(self.parts):
+            found = True
+            yield entry
         if not found:
             raise self._nothing()
 
-    def _part(self, item: str) -> list[Entry] | ArchiveSource | BinaryIO:
-        """One item's images, or, where they are to be read one after the other, where from."""
+    def _part(self, item: str) -> tuple[int | None, Iterator[Entry]]:
+        """How many images one item names, if that can be told, and the images."""
         if item == STDIN:
-            return sys.stdin.buffer
+            return None, _from_stdin()
         path = os.path.expanduser(item)
         if os.path.isdir(path):
             return self._folder(path)
         if os.path.lexists(path):  # before it is a pattern: names may hold brackets
             is_archive = path.lower().endswith(ARCHIVES) and os.path.isfile(path)
-            return ArchiveSource(Path(path)) if is_archive else [_entry(path)]
+            return (None, self._archive(path)) if is_archive else (1, iter([_entry(path)]))
         if glob.has_magic(path):
             return self._matches(path)
         raise UserError(f"images={printable(item)} does not exist. {MEANT}")
 
-    def _folder(self, path: str) -> list[Entry]:
+    def _folder(self, path: str) -> tuple[int, Iterator[Entry]]:
         with _naming_images():
             source = FolderSource(Path(path))
         self.ignored += source.ignored
-        # Not joined by pathlib: a name of a folder given as ./a stays as it was given.
-        return [_entry(os.path.join(path, name), size) for name, size, _ in source.entries]
+        # Not joined by pathlib: what was given as ./a stays so. Made as they are wanted: there may be millions.
+        return len(source.entries), (_entry(os.path.join(path, name), size) for name, size, _ in source.entries)
 
-    def _matches(self, pattern: str) -> list[Entry]:
+    def _matches(self, pattern: str) -> tuple[int, Iterator[Entry]]:
         files = [name for name in sorted(glob.iglob(pattern, recursive=True)) if not os.path.isdir(name)]
         if not files:
             raise UserError(f"images={printable(pattern)} matches no file. {MEANT}")
-        endings = {name: other_ending(name) for name in files}
-        self.ignored.update(ending for ending in endings.values() if ending)
-        return [_entry(name) for name, ending in endings.items() if not ending]
+        self.ignored.update(ending for name in files if (ending := other_ending(name)))
+        images = [name for name in files if not other_ending(name)]
+        return len(images), map(_entry, images)
 
-    def _stream(self, part: ArchiveSource | BinaryIO) -> Iterator[Entry]:
-        if not isinstance(part, ArchiveSource):
-            for line in part:
-                if name := line.rstrip(b"\r\n"):
-                    yield _entry(os.fsdecode(name))
-            return
+    def _archive(self, path: str) -> Iterator[Entry]:
+        source = ArchiveSource(Path(path))
         with _naming_images():
-            for name, size, content in part.files(lambda name: True):
-                yield Entry(f"{part.root}/{name}", "", -1, content, size)
-        self.ignored += part.ignored
+            for name, size, content in source.files(lambda name: True):
+                yield Entry(f"{path}/{name}", "", -1, content, size)
+        self.ignored += source.ignored
 
     def _nothing(self) -> UserError:
         if self.given == [STDIN]:
             return UserError("images=-: standard input is empty. Write the names of images to it, one a line.")
         left = f" ({self.ignored.total()} files have no image's ending)" if self.ignored else ""
         return UserError(f"{self.named}: no image was found{left}. {MEANT}")
+
+
+def _from_stdin() -> Iterator[Entry]:
+    if sys.stdin.isatty():
+        log.info("Type the names of images, one a line; Ctrl-D ends them")
+    for line in sys.stdin.buffer:
+        if name := line.rstrip(b"\r\n"):
+            yield _entry(os.fsdecode(name))
 
 
 def _entry(path: str, size: int | None = None) -> Entry:

@@ -122,15 +122,15 @@ def is_far(image: Decoded | BadImage, size: int) -> bool:
 def summarize(predictions: Predictions, images: Images, threshold: float, far: int, size: int) -> None:
     """Counts, where the rows are, and how much to think of them, to the log."""
     counts = predictions.counts
-    log.info("%s FAKE, %s REAL, %s not predicted (FAKE from a probability of %.4g on)",
+    log.info("%s FAKE, %s REAL, %s not predicted (the figure is the probability of FAKE; FAKE from %.4g on)",
              f"{counts['FAKE']:,}", f"{counts['REAL']:,}", f"{counts['']:,}", threshold)  # fmt: skip
     if images.ignored:
         log.info("Left out for want of an image's ending: %s", f"{images.ignored.total():,}")
     if far:
         log.warning(
-            "%s images are far from the %d x %d pixels that the network sees: longer than %d, or more than twice as "
-            "long as wide. Trust these answers only if it was trained on such images.",
-            f"{far:,}", size, size, FAR_SCALE * size,
+            "Far from the %d x %d pixels that the network sees: %s (a side above %d, or more than twice as long as "
+            "wide). Trust these answers only if it was trained on such images.",
+            size, size, f"{far:,}", FAR_SCALE * size,
         )  # fmt: skip
     log.info("Predictions: %s", predictions.path)
     log.info("An answer supports a human review, it does not replace one.")

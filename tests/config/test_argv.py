@@ -17,9 +17,13 @@ from fakereal.config.argv import quote_paths
         "it's \\' (odd)",
         'say "x" (y)',
         "relative (dir)/{a}",
+        "in/**/*.png",
+        "2024",
+        "1e3",
+        "-",
     ],
 )
-@pytest.mark.parametrize("key", ["data.root", "ckpt_path", "runs", "+data.cache_dir"])
+@pytest.mark.parametrize("key", ["data.root", "ckpt_path", "images", "runs", "+data.cache_dir"])
 def test_any_path_reaches_hydra_as_it_is(key, path):
     [word] = quote_paths([f"{key}={path}"])
     assert OverridesParser.create().parse_override(word).value() == path
@@ -35,6 +39,11 @@ def test_all_else_is_left_alone(word):
 def test_each_path_of_a_list_is_quoted():
     [word] = quote_paths(["ckpt_path=[/a (1).ckpt, epoch=2.ckpt,/c'd.ckpt]"])
     assert OverridesParser.create().parse_override(word).value() == ["/a (1).ckpt", "epoch=2.ckpt", "/c'd.ckpt"]
+
+
+def test_folders_named_by_numbers_are_no_numbers():
+    [word] = quote_paths(["images=[2023,2024]"])
+    assert OverridesParser.create().parse_override(word).value() == ["2023", "2024"]
 
 
 def test_a_sweep_over_paths_stays_one():

@@ -40,9 +40,10 @@ def names(given):
 )
 def test_files_come_in_order(tree, given, expected):
     images = Images(given)
-    assert [entry.name for entry in images] == expected
+    entries = list(images)
+    assert [entry.name for entry in entries] == expected
     assert images.total == len(expected)
-    assert all(entry.size == 7 and entry.content == entry.name for entry in images)
+    assert all(entry.size == 7 and entry.content == entry.name for entry in entries)
 
 
 def test_other_files_are_counted(tree):
