@@ -9,6 +9,8 @@ PATH_KEYS = {
     "ckpt_path",
     "init_from",
     "ledger",
+    "runs",
+    "tests",
     "data.root",
     "data.cache_dir",
     "data.mirror",

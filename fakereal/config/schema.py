@@ -14,6 +14,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
+from typing_extensions import TypedDict
 
 from fakereal.config.errors import UserError
 
@@ -25,6 +26,17 @@ Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Batches = Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, le=1)]
 
+
+class Published(TypedDict):
+    """A published accuracy, on which split, and where it stands."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    accuracy: Annotated[float, Field(gt=0, lt=1)]
+    split: Literal["val", "test"]
+    source: str
+
+
 # Keys outside any target, and ranges that the libraries' own annotations do not state.
 KEYS: dict[str, Any] = {
     "seed": Seed,
@@ -32,6 +44,11 @@ KEYS: dict[str, Any] = {
     "tta": Literal["none", "flip"] | None,
     "init_from": str | None,
     "ledger": str,
+    "published": Published | None,
+    "runs": str | list[str],
+    "tests": str | list[str] | None,
+    "resamples": Annotated[int, Field(ge=100)],
+    "title": str | None,
     "monitor": Literal[
         "val/accuracy",
         "val/auroc",
@@ -101,7 +118,7 @@ def problems(node: DictConfig, path: str = "", skip: frozenset[str] = frozenset(
         if OmegaConf.is_interpolation(node, key) and not isinstance(value, DictConfig):
             continue  # checked where it stands
         annotation = KEYS.get(full, (parameters or {}).get(key, Any))
-        if isinstance(value, DictConfig) and ("_target_" in value or parameters is None):
+        if isinstance(value, DictConfig) and full not in KEYS and ("_target_" in value or parameters is None):
             yield from problems(value, f"{full}.")
             continue
         objects = [item for item in value if isinstance(item, DictConfig)] if isinstance(value, ListConfig) else []

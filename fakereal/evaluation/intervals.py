@@ -1,6 +1,6 @@
 """Confidence intervals of figures measured on a finite test set."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import sqrt
 from statistics import NormalDist
 
@@ -36,4 +36,15 @@ def bootstrap(
         values.append(figure(labels[drawn], probabilities[drawn]))
     tail = (1 - confidence) / 2
     low, high = np.quantile(values, (tail, 1 - tail))
+    return float(low), float(high)
+
+
+def t_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
+    """Of the mean of values from a normal distribution (Student 1908); two values or more."""
+    from scipy.stats import sem, t
+
+    mean, error = float(np.mean(values)), float(sem(values))
+    if error == 0:
+        return mean, mean
+    low, high = t.interval(confidence, len(values) - 1, loc=mean, scale=error)
     return float(low), float(high)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -11,7 +12,8 @@ from fakereal import CLASSES
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#777777"  # Okabe & Ito's colour-blind-safe palette
 
 
-def _figure(width: float = 4.8, height: float = 4.4) -> tuple[Figure, "object"]:
+def new_figure(width: float = 4.8, height: float = 4.4) -> tuple[Figure, Axes]:
+    """A figure of that many inches with one axes."""
     figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.add_subplot()
@@ -20,7 +22,7 @@ def _figure(width: float = 4.8, height: float = 4.4) -> tuple[Figure, "object"]:
 def confusion_figure(counts: np.ndarray, title: str) -> Figure:
     """Counts (2, 2), rows the true classes and columns the predicted ones, with shares of each row."""
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    figure, axes = _figure()
+    figure, axes = new_figure()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for row in range(2):
         for column in range(2):
@@ -35,7 +37,7 @@ def confusion_figure(counts: np.ndarray, title: str) -> Figure:
 
 def roc_figure(false_positive_rate: np.ndarray, true_positive_rate: np.ndarray, area: str) -> Figure:
     """The ROC curve; `area` is its AUROC with interval, as text."""
-    figure, axes = _figure()
+    figure, axes = new_figure()
     axes.plot((0, 1), (0, 1), color=GREY, linestyle="--", label="chance")
     axes.plot(false_positive_rate, true_positive_rate, color=BLUE, linewidth=2, label=f"AUROC {area}")
     axes.set(
@@ -52,7 +54,7 @@ def roc_figure(false_positive_rate: np.ndarray, true_positive_rate: np.ndarray, 
 
 def precision_recall_figure(recall: np.ndarray, precision: np.ndarray, area: str, prevalence: float) -> Figure:
     """The precision-recall curve of FAKE; `area` is the average precision with interval, as text."""
-    figure, axes = _figure()
+    figure, axes = new_figure()
     axes.axhline(prevalence, color=GREY, linestyle="--", label="chance")
     axes.plot(recall, precision, color=ORANGE, linewidth=2, label=f"average precision {area}")
     axes.set(

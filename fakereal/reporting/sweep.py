@@ -13,9 +13,10 @@ from filelock import FileLock
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from fakereal.evaluation.monitor import mode_of
+from fakereal.reporting.folders import number_of, read_overrides
 
 log = logging.getLogger(__name__)
 SHOWN = (
@@ -52,9 +53,9 @@ class SweepResults(Callback):
 def read_jobs(sweep: Path) -> list[dict[str, Any]]:
     """A row for each job directory: number, overrides, figures or error."""
     rows = []
-    for folder in sorted((path.parent for path in sweep.glob("*/.hydra")), key=_number):
-        overrides = OmegaConf.to_container(OmegaConf.load(folder / ".hydra" / "overrides.yaml"))
-        chosen = dict(word.lstrip("+~").split("=", 1) for word in overrides if "=" in word)
+    folders = (path.parent for path in sweep.glob("*/.hydra"))
+    for folder in sorted(folders, key=lambda folder: number_of(folder.name)):
+        chosen = read_overrides(folder)
         row: dict[str, Any] = {"job": folder.name, "overrides": chosen, "error": "", "metrics": {}}
         if (folder / "error.txt").exists():  # first: a job that is run again keeps its old metrics until it trains
             row["error"] = (folder / "error.txt").read_text().strip()
@@ -64,10 +65,6 @@ def read_jobs(sweep: Path) -> list[dict[str, Any]]:
             row["error"] = "not finished"
         rows.append(row)
     return rows
-
-
-def _number(folder: Path) -> tuple[int, str]:
-    return (int(folder.name) if folder.name.isdigit() else sys.maxsize, folder.name)
 
 
 def tabulate(rows: list[dict[str, Any]], monitor: str) -> tuple[list[str], list[list[Any]]]:

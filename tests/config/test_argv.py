@@ -19,7 +19,7 @@ from fakereal.config.argv import quote_paths
         "relative (dir)/{a}",
     ],
 )
-@pytest.mark.parametrize("key", ["data.root", "ckpt_path", "+data.cache_dir"])
+@pytest.mark.parametrize("key", ["data.root", "ckpt_path", "runs", "+data.cache_dir"])
 def test_any_path_reaches_hydra_as_it_is(key, path):
     [word] = quote_paths([f"{key}={path}"])
     assert OverridesParser.create().parse_override(word).value() == path

@@ -142,3 +142,35 @@ def test_integers_are_floats_and_lists_are_tuples_and_null_is_none():
     cfg = composed("optimizer.lr=1", "optimizer.betas=[0.8,0.9]", "model.pos_weight=balanced", "model.image_size=null")
     cfg.callbacks = cfg.logger = None
     check(cfg)
+
+
+PUBLISHED = "published={accuracy:0.9766,split:test,source:'somebody, 2024'}"
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        (PUBLISHED, None),
+        ("published=null", None),
+        (PUBLISHED.replace("0.9766", "97.66"), "`published` must be less than 1 at accuracy, got"),
+        (PUBLISHED.replace("split:test", "split:train"), "'val' or 'test' at split, got"),
+        ("published={accuracy:0.9,split:val}", "`published` must be given with source, got"),
+        (PUBLISHED.replace("{", "{epochs:25,"), "at epochs, got"),
+        ("published=0.9", "`published` must be"),
+    ],
+)
+def test_a_published_figure_is_whole_or_nothing(word, said):
+    cfg = composed(word, "callbacks=[]", "logger=none")
+    if said is None:
+        return check(cfg)
+    with pytest.raises(UserError) as caught:
+        check(cfg)
+    assert said in str(caught.value)
+
+
+def test_the_report_takes_one_directory_or_several():
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        check(compose("report", ["runs=[a,b]", "tests=null"]))
+        check(compose("report", ["runs=outputs/sweep", "title=LeNet"]))
+        with pytest.raises(UserError, match="`runs` must be"):
+            check(compose("report", ["runs=3"]))

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_1samp
 
-from fakereal.evaluation.intervals import bootstrap, wilson
+from fakereal.evaluation.intervals import bootstrap, t_interval, wilson
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 10), (10, 10), (194, 200), (19_532, 20_000), (1, 3)])
@@ -38,3 +39,10 @@ def test_bootstrap_is_repeatable():
     labels, scores = np.repeat([0, 1], 50), np.linspace(0, 1, 100)
     args = (lambda y, p: float(p.mean()), labels, scores)
     assert bootstrap(*args) == bootstrap(*args)
+
+
+def test_the_t_interval_is_that_of_scipys_test():
+    values = [0.9202, 0.9251, 0.9278, 0.9239, 0.9265]
+    expected = ttest_1samp(values, 0).confidence_interval(0.95)
+    assert t_interval(values) == pytest.approx((expected.low, expected.high))
+    assert t_interval([0.5, 0.5, 0.5]) == (0.5, 0.5)

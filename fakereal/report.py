@@ -1,0 +1,23 @@
+"""Compares trainings and tests: `python -m fakereal.report runs=outputs/sweep/...`."""
+
+import sys
+
+import hydra
+from omegaconf import DictConfig
+
+from fakereal.config import CONF
+from fakereal.config.argv import quote_paths
+
+
+@hydra.main(version_base="1.3", config_path=CONF, config_name="report")
+def main(cfg: DictConfig) -> None:
+    """Writes one report."""
+    # matplotlib and scipy take a second to import: not for --help
+    from fakereal.reporting.run import report
+
+    report(cfg)
+
+
+if __name__ == "__main__":
+    sys.argv = quote_paths(sys.argv)
+    main()

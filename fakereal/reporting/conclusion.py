@@ -1,0 +1,109 @@
+"""The first thing a reader sees: the winner, how sure that is, and what to type next."""
+
+import shlex
+
+from fakereal.evaluation.monitor import mode_of
+from fakereal.reporting.content import Block, Command, Text, four, p_value, percent, with_interval
+from fakereal.reporting.figures import figure_of, over_seeds, validation_accuracy, validation_images
+from fakereal.reporting.gather import Findings
+from fakereal.reporting.runs import Run
+
+# Runs that differ in these were validated on different images.
+SPLIT_KEYS = ("data.split_seed", "data.val_fraction", "data.test_fraction", "trainer.limit_val_batches")
+
+
+def headline(found: Findings) -> str:
+    best = found.runs[0]
+    name = found.label(best)
+    if len(found.runs) == 1:
+        return f"{name}: {monitored(found, best)}"
+    return f"Winner: {name}, {monitored(found, best)}"
+
+
+def monitored(found: Findings, run: Run) -> str:
+    """The figure that selects, with its interval where it is an accuracy."""
+    if found.monitor == "val/accuracy":
+        return f"{with_interval(validation_accuracy(run))} validation accuracy"
+    return f"{found.monitor} {four(run.metrics[found.monitor])}"
+
+
+def conclusion(found: Findings) -> list[Block]:
+    """Paragraphs and the test command."""
+    best = found.runs[0]
+    count = "The only run" if len(found.runs) == 1 else f"The best of {len(found.runs)} runs"
+    how = "highest" if mode_of(found.monitor) == "max" else "lowest"
+    first = f"{count} (run {best.name})" + (f": the {how} {found.monitor}" if len(found.runs) > 1 else "")
+    blocks: list[Block] = [Text(f"{first}, on {validation_images(best):,} validation images.")]
+    blocks += [*_tested(found, best), *_runner_up(found), *_seeds(found)]
+    for key in SPLIT_KEYS:
+        if len({str(run.config.get(key)) for run in found.runs}) > 1:
+            text = f"Caution: {key} differs between the runs, so they were validated on different images."
+            blocks.append(Text(text))
+    return blocks
+
+
+def _tested(found: Findings, best: Run) -> list[Block]:
+    blocks: list[Block] = []
+    test = found.tests.of_run.get(best)
+    if test:
+        accuracy, area = figure_of(test, "accuracy"), figure_of(test, "auroc")
+        looks = f", {test.looks} looks with this checkpoint, the newest counts" if test.looks > 1 else ""
+        blocks.append(
+            Text(
+                f"On the test split: accuracy {with_interval(accuracy)}, AUROC {with_interval(area, four)}, "
+                f"{test.metrics['test/images']:,} images{looks}. The winner was picked by validation; "
+                "test figures had no part in it."
+            )
+        )
+    if best.checkpoint is None:
+        return [*blocks, Text(f"Its checkpoint is gone: {best.metrics['checkpoint']} does not exist here.")]
+    blocks.append(Text("To look at the test split once more:" if test else "It is not tested yet. Test it:"))
+    return [*blocks, Command(f"python -m fakereal.test ckpt_path={shlex.quote(str(best.checkpoint))}")]
+
+
+def _runner_up(found: Findings) -> list[Block]:
+    if len(found.runs) < 2:
+        return []
+    best, second = found.runs[:2]
+    again = " (the same settings, another seed)" if found.group_of(best) is found.group_of(second) else ""
+    text = f"Second: {found.label(second)}{again}, {monitored(found, second)}. "
+    pair = found.pairs.of(best, second)
+    if pair:
+        alone = pair.only_first + pair.only_second
+        better = pair.first if pair.only_first > pair.only_second else pair.second
+        firm = f"more than noise, and {found.ref(better)} is better"
+        said = firm if pair.adjusted < 0.05 else "not to be told from noise"
+        p = p_value(pair.adjusted)
+        text += (
+            f"Of the {pair.images:,} test images, {alone:,} were answered rightly by one of the two alone "
+            f"({pair.only_first:,} by {found.ref(pair.first)}, {pair.only_second:,} by {found.ref(pair.second)}): "
+            f"the difference is {said} (McNemar's exact test, p {p if p.startswith('<') else f'= {p}'} after "
+            "Holm's correction over all pairs)."
+        )
+        return [Text(text)]
+    one, other = validation_accuracy(best), validation_accuracy(second)
+    overlap = one.low <= other.high and other.low <= one.high
+    text += (
+        "Their intervals of validation accuracy "
+        + ("overlap: the difference may be noise. " if overlap else "do not overlap. ")
+        + "Test both on the same images, and this report compares them image by image."
+    )
+    return [Text(text)]
+
+
+def _seeds(found: Findings) -> list[Block]:
+    group = found.group_of(found.runs[0])
+    metric = found.monitor
+    form = percent if metric == "val/accuracy" else four
+    if not (seeds := over_seeds(group.values(metric))):
+        several = any(len(other.runs) > 1 for other in found.groups)
+        alone = "The winner's settings were trained with one seed only."
+        return [Text(alone)] if several else []
+    text = (
+        f"The winner's settings over {seeds.n} seeds: {metric} {form(seeds.mean)}, standard deviation "
+        f"{form(seeds.deviation)}, 95% t-interval {form(seeds.low)} to {form(seeds.high)}."
+    )
+    top = found.groups[0]
+    if top is not group and (other := over_seeds(top.values(metric))):
+        text += f" On average {found.settings(top)} is better: {form(other.mean)} over {other.n} seeds."
+    return [Text(text)]

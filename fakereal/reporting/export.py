@@ -1,0 +1,35 @@
+"""results.csv: every figure of every run, unrounded."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from fakereal.reporting.figures import published, validation_accuracy
+from fakereal.reporting.gather import Findings
+from fakereal.reporting.runs import Run
+from fakereal.reporting.settings import value_of
+
+
+def write_results(found: Findings, path: Path) -> None:
+    """A row a run, the best first: varied keys, metrics.json, the test's metrics.json, the published figure."""
+    rows = [_row(found, run) for run in found.runs]
+    header = list(dict.fromkeys(key for row in rows for key in row))
+    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        writer = csv.DictWriter(file, header, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _row(found: Findings, run: Run) -> dict[str, Any]:
+    row: dict[str, Any] = {"rank": found.runs.index(run) + 1, "run": str(run.folder)}
+    row |= {key: value_of(run, key) for key in ("seed", *found.keys)}
+    row["settings"] = found.groups.index(found.group_of(run)) + 1  # runs with the same number differ in the seed alone
+    row |= run.metrics
+    _, row["val/accuracy_low"], row["val/accuracy_high"] = validation_accuracy(run)
+    if test := found.tests.of_run.get(run):
+        row |= {key: value for key, value in test.metrics.items() if key.startswith("test/")}
+        row |= {"test": str(test.folder), "test_looks": test.looks}
+    if figure := published([run], found.tests.of_run):
+        row |= {"published": figure.accuracy, "published_split": figure.split, "published_lies": figure.verdict}
+        row["published_source"] = figure.source
+    return row | {"data_digest": run.data_digest, "device": run.provenance.get("device", "")}

@@ -1,0 +1,94 @@
+"""A run's figures with their intervals, over seeds, and beside a published one."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fakereal.evaluation.intervals import t_interval, wilson
+from fakereal.reporting.runs import Run
+from fakereal.reporting.tested import Tested
+
+
+class Figure(NamedTuple):
+    """A value with its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def validation_images(run: Run) -> int:
+    """How many images the validation figures rest on."""
+    counts = [run.metrics.get(f"val/{name}") for name in ("tn", "fp", "fn", "tp")]
+    return int(sum(counts)) if None not in counts else int(run.metrics["val/images"])
+
+
+def validation_accuracy(run: Run) -> Figure:
+    """With its Wilson interval."""
+    value, images = run.metrics["val/accuracy"], validation_images(run)
+    return Figure(value, *wilson(round(value * images), images))
+
+
+def figure_of(test: Tested, name: str) -> Figure:
+    """A figure that the test wrote with its interval; KeyError where it did not."""
+    return Figure(*(float(test.metrics[f"test/{name}{end}"]) for end in ("", "_low", "_high")))
+
+
+class OverSeeds(NamedTuple):
+    """n values: mean, standard deviation (n - 1), and the 95% t-interval of the mean."""
+
+    n: int
+    mean: float
+    deviation: float
+    low: float
+    high: float
+
+
+def over_seeds(values: list[float]) -> OverSeeds | None:
+    """None of fewer than two values."""
+    if len(values) < 2:
+        return None
+    return OverSeeds(len(values), float(np.mean(values)), float(np.std(values, ddof=1)), *t_interval(values))
+
+
+def accuracies(runs: list[Run], split: str, tests: dict[Run, Tested]) -> list[Figure]:
+    """Accuracy on "val" or "test" of each of the runs that has one."""
+    if split == "val":
+        return [validation_accuracy(run) for run in runs]
+    return [figure_of(tests[run], "accuracy") for run in runs if run in tests]
+
+
+class Published(NamedTuple):
+    """The figure that a configuration names, and ours beside it, where there is one."""
+
+    accuracy: float
+    split: str
+    source: str
+    ours: Figure | None
+    kind: str
+
+    @property
+    def verdict(self) -> str:
+        """Whether the published figure lies in our interval, in words."""
+        if self.ours is None:
+            return "we have not tested"
+        if self.accuracy < self.ours.low:
+            return "below our interval"
+        return "above our interval" if self.accuracy > self.ours.high else "in our interval"
+
+
+def published(runs: list[Run], tests: dict[Run, Tested]) -> Published | None:
+    """Of runs that differ in the seed alone; None where their configuration names no figure.
+
+    Over several seeds our interval is Student's, of one run Wilson's.
+    """
+    accuracy, split, source = (runs[0].config.get(f"published.{key}") for key in ("accuracy", "split", "source"))
+    if not isinstance(accuracy, int | float) or split not in ("val", "test"):
+        return None
+    figures = accuracies(runs, split, tests)
+    if not figures:
+        return Published(accuracy, split, str(source), None, "")
+    if seeds := over_seeds([figure.value for figure in figures]):
+        ours, kind = Figure(seeds.mean, seeds.low, seeds.high), f"mean of {seeds.n} seeds, t-interval"
+        return Published(accuracy, split, str(source), ours, kind)
+    return Published(accuracy, split, str(source), figures[0], "one run, Wilson interval")

@@ -1,0 +1,124 @@
+"""Everything that a report tells, before it is put into words."""
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from fakereal.config.errors import UserError
+from fakereal.reporting.comparisons import Pairs, compare
+from fakereal.reporting.curves import Curve, read_curves
+from fakereal.reporting.folders import expand, results_below
+from fakereal.reporting.runs import LeftOut, Run, command_of, name_runs, of_one_dataset, read_runs
+from fakereal.reporting.settings import Group, by_settings, label, ranked, varied_keys
+from fakereal.reporting.tested import Joined, Tested, join, read_tests
+
+STRANGER = "a test result of a checkpoint that belongs to no run of this report"
+
+
+@dataclass
+class Findings:
+    """Runs with the best first, and all that was read and computed of them."""
+
+    monitor: str
+    resamples: int
+    runs: list[Run]
+    keys: list[str]
+    groups: list[Group]
+    tests: Joined
+    pairs: Pairs
+    curves: dict[Run, dict[str, Curve]]
+    left_out: list[LeftOut]
+
+    def ref(self, item: Run | Tested) -> str:
+        """`#1` for the best run, `E1` for the first ensemble."""
+        if isinstance(item, Tested):
+            return f"E{self.tests.ensembles.index(item) + 1}"
+        return f"#{self.runs.index(item) + 1}"
+
+    def named(self, item: Run | Tested) -> str:
+        """`#1 (sweep/3)`: the reference with where it lies."""
+        return f"{self.ref(item)} ({item.folder if isinstance(item, Tested) else item.name})"
+
+    def label(self, run: Run) -> str:
+        """What sets a run apart: its varied settings, and its name where they do not."""
+        text = label(run, self.keys)
+        alike = sum(label(other, self.keys) == text for other in self.runs) > 1
+        return f"{text} ({run.name})" if alike else text
+
+    def group_of(self, run: Run) -> Group:
+        return next(group for group in self.groups if run in group.members)
+
+    def settings(self, group: Group) -> str:
+        """What sets a group apart from other groups: its varied settings without the seed."""
+        run, keys = group.runs[0], [key for key in self.keys if key != "seed"]
+        if keys:
+            text = label(run, keys)
+            alike = sum(label(other.runs[0], keys) == text for other in self.groups) > 1
+            return f"{text} ({run.name})" if alike else text
+        said = {key: run.choices[key] for key in ("experiment", "model") if run.choices.get(key)}
+        return next((f"{key}={value}" for key, value in said.items()), run.name)
+
+
+def gather(cfg: DictConfig) -> Findings:
+    """Reads and compares; UserError where there is no run that can be reported."""
+    roots, empty = expand(_plain(cfg.runs))
+    left_out = [LeftOut(pattern, "runs= names no directory there") for pattern in empty]
+    folders = list(results_below(roots))
+    commands = {folder: command_of(folder) for folder in folders}
+    runs, problems = read_runs([folder for folder in folders if commands[folder] == "train"], cfg.monitor)
+    runs, others = of_one_dataset(runs)
+    left_out += problems + others
+    if not runs:
+        raise UserError(_nothing(cfg, left_out))
+    name_runs(runs)
+    runs = ranked(runs, cfg.monitor)
+
+    beside, empty = expand(_plain(cfg.tests) or [])
+    if any(word.startswith("tests=") for word in HydraConfig.get().overrides.task):  # the default may be missing
+        left_out += [LeftOut(pattern, "tests= names no directory there") for pattern in empty]
+    beside = [folder for folder in results_below(beside) if command_of(folder) == "test"]
+    tested = {f.resolve(): f for f in (*beside, *(f for f in folders if commands[f] == "test"))}
+    results, problems = read_tests(tested.values())
+    tests = join(results, runs)
+    below = [test for test in tests.strangers if test.folder in folders]  # beside the runs, others are expected
+    left_out += problems + [LeftOut(str(test.folder), STRANGER) for test in below]
+    pairs = _compare(cfg, runs, tests)
+    return Findings(
+        monitor=cfg.monitor,
+        resamples=cfg.resamples,
+        runs=runs,
+        keys=varied_keys(runs),
+        groups=by_settings(runs, cfg.monitor),
+        tests=tests,
+        pairs=pairs,
+        curves={run: read_curves(run.folder) for run in runs},
+        left_out=left_out + pairs.left_out,
+    )
+
+
+def _compare(cfg: DictConfig, runs: list[Run], tests: Joined) -> Pairs:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    tested: dict[Any, Tested] = {test: test for test in tests.ensembles}
+    tested |= {run: tests.of_run[run] for run in runs if run in tests.of_run}
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("Resampling the tests", total=1.0)
+        return compare(tested, cfg.resamples, cfg.seed, lambda share: bar.advance(task, share))
+
+
+def _nothing(cfg: DictConfig, left_out: list[LeftOut]) -> str:
+    lines = [f"runs={_plain(cfg.runs)}: there is no finished run to report."]
+    lines += [f"- {what}: {reason}" for what, reason in left_out[:10]]
+    if len(left_out) > 10:
+        lines.append(f"- and {len(left_out) - 10} more")
+    lines.append("Give runs=DIR, a run, a sweep or a folder above them; train one with python -m fakereal.train.")
+    return "\n".join(lines)
+
+
+def _plain(value: Any) -> Any:
+    return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value

@@ -1,0 +1,61 @@
+"""One report, from run directories to a folder that opens anywhere."""
+
+import sys
+import time
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+import fakereal
+from fakereal.config.schema import check
+from fakereal.reporting.conclusion import conclusion, headline
+from fakereal.reporting.content import Command, Text
+from fakereal.reporting.export import write_results
+from fakereal.reporting.gather import Findings, gather
+from fakereal.reporting.page import write_pages
+from fakereal.reporting.sections import sections
+
+SHOWN = 20  # lines on the terminal; the page has all
+
+
+def report(cfg: DictConfig) -> Path:
+    """Writes report.html, report.md, figures/ and results.csv to Hydra's directory; the path of report.html."""
+    check(cfg)
+    out = Path(HydraConfig.get().runtime.output_dir)
+    found = gather(cfg)
+    write_results(found, out / "results.csv")
+    first, told = headline(found), conclusion(found)
+    write_pages(out, cfg.title or _title(found), first, told, sections(found), _origin())
+    _print(found, [first, *(block.text for block in told if isinstance(block, Text | Command))], out / "report.html")
+    return out / "report.html"
+
+
+def _title(found: Findings) -> str:
+    runs = "1 run" if len(found.runs) == 1 else f"{len(found.runs)} runs"
+    data = found.runs[0].provenance["data"]
+    splits = data.get("splits")
+    images = ""
+    if isinstance(splits, dict):
+        counts = [f"{sum(splits[name].values()):,} {name}" for name in ("train", "val", "test") if splits.get(name)]
+        images = f" ({', '.join(counts)} images)"
+    return f"{runs} on {data.get('class', 'unnamed data')}{images}"
+
+
+def _origin() -> str:
+    return f"Made by fakereal {fakereal.__version__} report on {time.strftime('%Y-%m-%d %H:%M')}."
+
+
+def _print(found: Findings, lines: list[str], page: Path) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
+    for number, line in enumerate(lines):
+        console.print(line, style="bold" if not number else None)
+    for what, reason in found.left_out[:SHOWN]:
+        console.print(f"Left out: {what}: {reason}", style="yellow")
+    if len(found.left_out) > SHOWN:
+        console.print(f"Left out: {len(found.left_out) - SHOWN} more, named in the report", style="yellow")
+    for first, second, why in found.pairs.refused[:SHOWN]:
+        console.print(f"Not compared: {found.named(first)} and {found.named(second)}: {why}", style="yellow")
+    console.print(f"Report: {page}")

@@ -1,0 +1,98 @@
+"""What the report says below its conclusion, in order."""
+
+from collections.abc import Callable
+
+from fakereal.reporting.chart_sections import cost_blocks, curves_blocks, settings_blocks
+from fakereal.reporting.comparisons import COMPARED
+from fakereal.reporting.content import Block, Confusions, Section, Table, Text
+from fakereal.reporting.gather import Findings
+from fakereal.reporting.tables import (
+    confusion,
+    elsewhere_table,
+    ensembles_table,
+    pairs_table,
+    published_table,
+    runs_table,
+    seeds_table,
+)
+
+CONFUSIONS_SHOWN = 6
+INTERVALS = (
+    "All intervals are 95%. Accuracy of one run: Wilson's score interval; it tells how much a figure on that many "
+    "images can be luck, and not how much another seed would change it.",
+    "AUROC of one test, and AUROC differences: percentile bootstrap over the images; for a difference both runs are "
+    "scored on the same draws ({resamples:,} of them). Validation AUROC has none: a run keeps no predictions.",
+    "Over seeds: Student's t-interval of the mean; it tells how much the seed matters. With two or three seeds it is "
+    "wide, and it may pass 100%.",
+    "McNemar's exact test asks whether two runs are right equally often, from the images that only one gets right. "
+    "Holm's correction keeps the chance of a single false alarm among all pairs below 5%.",
+    "The winner is the best of several on validation, so its validation figure is a little too good; a figure on the "
+    "test split, looked at once, is not.",
+)
+
+
+def sections(found: Findings) -> list[Section]:
+    """Those that have something to say."""
+    parts: list[tuple[str, str, Callable[[Findings], list[Block]]]] = [
+        ("published", "Against the published figures", lambda found: _table(published_table(found))),
+        ("runs", "Runs", _runs),
+        ("ensembles", "Ensembles", lambda found: _table(ensembles_table(found))),
+        ("seeds", "Over seeds", _seeds),
+        ("curves", "Learning curves", curves_blocks),
+        ("cost", "Accuracy against training time", cost_blocks),
+        ("settings", "Accuracy against what was varied", settings_blocks),
+        ("confusion", "Confusion matrices", _confusions),
+        ("pairs", "Pairs of tests", _pairs),
+        ("elsewhere", "On other images", lambda found: _table(elsewhere_table(found))),
+        ("left-out", "Left out", lambda found: _table(Table(("what", "why"), [list(row) for row in found.left_out]))),
+    ]
+    made = [Section(slug, title, blocks) for slug, title, write in parts if (blocks := write(found))]
+    texts = [Text(text.format(resamples=found.resamples)) for text in INTERVALS]
+    return [*made, Section("intervals", "How to read the intervals", texts)]
+
+
+def _table(table: Table) -> list[Block]:
+    return [table] if table.rows else []
+
+
+def _runs(found: Findings) -> list[Block]:
+    text = f"Sorted by {found.monitor}. Only settings that vary have a column; results.csv has every figure, unrounded."
+    untested = len(found.runs) - len(found.tests.of_run)
+    if found.tests.of_run and untested:
+        text += f" {untested} of {len(found.runs)} runs are not tested."
+    elif untested:
+        text += " No run is tested."
+    return [Text(text), runs_table(found)]
+
+
+def _seeds(found: Findings) -> list[Block]:
+    table = seeds_table(found)
+    repeated = sum(len(group.members) - len(group.runs) for group in found.groups)
+    again = f" {repeated} run(s) repeat a seed: of those the newest counts." if repeated and table.rows else ""
+    return [Text(f"Runs that differ in the seed alone.{again}"), table] if table.rows else []
+
+
+def _confusions(found: Findings) -> list[Block]:
+    every = [(run, confusion(found, run)) for run in found.runs]
+    matrices = [matrix for _, matrix in every if matrix]
+    if not matrices:
+        return [Text("No run has counts: test one, or train with this version of fakereal.")]
+    text = "Rows are the true classes, columns the predicted ones; FAKE is the positive class."
+    if len(matrices) > CONFUSIONS_SHOWN:
+        text += f" The best {CONFUSIONS_SHOWN} of {len(matrices)} are shown."
+    return [Text(text), Confusions(matrices[:CONFUSIONS_SHOWN])]
+
+
+def _pairs(found: Findings) -> list[Block]:
+    table = pairs_table(found)
+    blocks: list[Block] = []
+    if table.rows:
+        limit = (
+            f" The best {COMPARED} of {found.pairs.tested} tests are compared." if found.pairs.tested > COMPARED else ""
+        )
+        text = "Every two tests on the same images. AUROC difference: the first minus the second."
+        blocks += [Text(text + limit), table]
+    if found.pairs.refused:
+        refused = [[f"{found.named(a)} and {found.named(b)}", why] for a, b, why in found.pairs.refused]
+        blocks += [Text("Refused:"), Table(("pair", "why"), refused)]
+    return blocks

@@ -1,0 +1,139 @@
+"""The report's tables of figures."""
+
+from fakereal.reporting.content import Confusion, Table, four, p_value, percent, with_interval
+from fakereal.reporting.figures import accuracies, figure_of, over_seeds, published, validation_accuracy
+from fakereal.reporting.gather import Findings
+from fakereal.reporting.runs import Run
+from fakereal.reporting.settings import short, shown, value_of
+from fakereal.reporting.tested import Tested
+
+
+def runs_table(found: Findings) -> Table:
+    """A row a run, the winner first."""
+    extra = found.monitor not in ("val/accuracy", "val/auroc", "val/loss")
+    header = [
+        *("#", *(short(key, found.keys) for key in found.keys), "val accuracy", "val AUROC", "val loss"),
+        *(found.monitor, "test accuracy", "test, without leaked", "test AUROC", "looks", "epochs (best)"),
+        *("seconds", "images/s", "parameters", "device", "published", "published lies", "run"),
+    ]
+    devices = {run: str(run.provenance.get("device", "")) for run in found.runs}
+    rows = []
+    for run in found.runs:
+        said, test = run.metrics, found.tests.of_run.get(run)
+        row = [found.ref(run), *(shown(value_of(run, key)) for key in found.keys)]
+        row += [with_interval(validation_accuracy(run)), four(said["val/auroc"]), four(said["val/loss"])]
+        row += [four(said[found.monitor]) if extra else "", *_test_cells(test)]
+        row += [f"{said['epochs']:g} ({said['best_epoch']})" if "best_epoch" in said else f"{said['epochs']:g}"]
+        row += [amount(said[key]) if key in said else "" for key in ("train_seconds", "images_per_second")]
+        row += [f"{said['parameters']:,}", devices[run] if len(set(devices.values())) > 1 else ""]
+        figure = published([run], found.tests.of_run)
+        row += [f"{percent(figure.accuracy)} ({figure.split})", figure.verdict] if figure else ["", ""]
+        rows.append([*row, run.name])
+    return Table(header, rows, marked=0)
+
+
+def amount(value: float) -> str:
+    return f"{value:.1f}" if value < 10 else f"{value:,.0f}"
+
+
+def _test_cells(test: Tested | None) -> list[str]:
+    if test is None:
+        return ["", "", "", ""]
+    leaked = "test/without_leaked/accuracy_high" in test.metrics
+    return [
+        with_interval(figure_of(test, "accuracy")),
+        with_interval(figure_of(test, "without_leaked/accuracy")) if leaked else "",
+        with_interval(figure_of(test, "auroc"), four),
+        str(test.looks),
+    ]
+
+
+def published_table(found: Findings) -> Table:
+    """A row for each setting whose configuration names a figure."""
+    rows = []
+    for group in found.groups:
+        figure = published(group.runs, found.tests.of_run)
+        if figure:
+            ours = f"{with_interval(figure.ours)}; {figure.kind}" if figure.ours else ""
+            said = f"{percent(figure.accuracy)} ({figure.split})"
+            rows.append([found.settings(group), said, ours, figure.verdict, figure.source])
+    rows.sort(key=lambda row: not row[2])  # what we have a figure of comes first
+    return Table(("settings", "published", "ours", "published lies", "source"), rows)
+
+
+def seeds_table(found: Findings) -> Table:
+    """Mean, standard deviation and t-interval of each figure of the settings that have several seeds."""
+    rows = []
+    for group in found.groups:
+        if len(group.runs) < 2:
+            continue
+        tests = [found.tests.of_run[run] for run in group.runs if run in found.tests.of_run]
+        figures = {
+            "val accuracy": ([figure.value for figure in accuracies(group.runs, "val", {})], percent),
+            "val AUROC": (group.values("val/auroc"), four),
+            "val loss": (group.values("val/loss"), four),
+            "test accuracy": ([test.metrics["test/accuracy"] for test in tests], percent),
+            "test AUROC": ([test.metrics["test/auroc"] for test in tests], four),
+        }
+        for name, (values, form) in figures.items():
+            if seeds := over_seeds(values):
+                spread = f"{form(min(values))} to {form(max(values))}"
+                interval = f"{form(seeds.low)} to {form(seeds.high)}"
+                cells = [form(seeds.mean), form(seeds.deviation), interval, spread]
+                rows.append([found.settings(group), name, str(seeds.n), *cells])
+    header = ("settings", "figure", "seeds", "mean", "standard deviation", "95% t-interval of the mean", "range")
+    return Table(header, rows)
+
+
+def pairs_table(found: Findings) -> Table:
+    """A row for each pair of tests on the same images."""
+    rows = []
+    for pair in found.pairs.compared:
+        first, second = found.ref(pair.first), found.ref(pair.second)
+        difference = with_interval(pair.auroc_difference, "{:+.5f}".format) if pair.auroc_difference else "-"
+        better = first if pair.only_first > pair.only_second else second
+        said = f"{better} is better" if pair.adjusted < 0.05 else "not told apart"
+        counts = [f"{n:,}" for n in (pair.images, pair.only_first, pair.only_second)]
+        rows.append([f"{first} and {second}", *counts, *map(p_value, (pair.p_value, pair.adjusted)), said, difference])
+    header = (
+        *("pair", "images", "only the first right", "only the second right", "McNemar p", "p after Holm"),
+        *("accuracy", "AUROC difference (95% interval)"),
+    )
+    return Table(header, rows)
+
+
+def ensembles_table(found: Findings) -> Table:
+    """A row for each tested ensemble; members that are runs of this report by their number."""
+    runs = {run.metrics["checkpoint_digest"]: found.ref(run) for run in found.runs}
+    rows = []
+    for test in found.tests.ensembles:
+        members = ", ".join(runs.get(digest, digest[:12]) for digest in test.digests)
+        images = f"{test.metrics['test/images']:,}"
+        rows.append([found.ref(test), members, *_test_cells(test), images, str(test.folder)])
+    header = ("#", "members", "test accuracy", "test, without leaked", "test AUROC", "looks", "images", "test")
+    return Table(header, rows)
+
+
+def elsewhere_table(found: Findings) -> Table:
+    """A row for each test on images that are not the test split of the runs' data."""
+    rows = []
+    for run, test, why in found.tests.elsewhere:
+        data = test.provenance.get("data")
+        name = data.get("class", "") if isinstance(data, dict) else ""
+        given = " ".join(str(word) for word in test.provenance.get("overrides", ()) if str(word).startswith("data"))
+        accuracy, _, area, looks = _test_cells(test)
+        images = f"{test.metrics['test/images']:,}"
+        rows.append([found.ref(run) if run else "ensemble", given or str(name), why, images, accuracy, area, looks])
+    return Table(("run", "data", "what they are", "images", "accuracy", "AUROC", "looks"), rows)
+
+
+def confusion(found: Findings, run: Run) -> Confusion | None:
+    """On the test split where the run is tested, else on validation; None where no counts were kept."""
+    test = found.tests.of_run.get(run)
+    split, metrics = ("test", test.metrics) if test else ("val", run.metrics)
+    counts = [metrics.get(f"{split}/{name}") for name in ("tn", "fp", "fn", "tp")]
+    if None in counts:
+        return None
+    tn, fp, fn, tp = map(int, counts)
+    name = "test" if test else "validation"
+    return Confusion(f"{found.ref(run)} {found.label(run)}: {name}", ((tn, fp), (fn, tp)))
