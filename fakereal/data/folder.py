@@ -48,4 +48,5 @@ class Folder(ImageDataModule):
     def store_of(self, roots: tuple[Path, ...]) -> Store:
         """The decoded images of folders or archives, decoded now if they are not in the cache."""
         resize = Resize(self.size, self.aspect, self.filter)
-        return obtain(Recipe(roots, resize, self.names, self.need_split, self.on_error), self.cache)
+        recipe = Recipe(roots, resize, self.names, self.need_split, self.on_error, self.need_both)
+        return obtain(recipe, self.cache)
