@@ -60,7 +60,7 @@ def curves_chart(lines: Sequence[Line], name: str) -> Figure:
         for i, line in enumerate(lines)
     ]
     figure.legend(handles=keys, loc="outside lower left", labelcolor=INK, framealpha=0, fontsize=9)
-    return _inked(figure, axes)
+    return inked(figure, axes)
 
 
 def cost_chart(points: Sequence[Point], front: Sequence[int]) -> Figure:
@@ -76,7 +76,7 @@ def cost_chart(points: Sequence[Point], front: Sequence[int]) -> Figure:
     _annotate(axes, best)
     axes.set(xlabel="Seconds of training", ylabel="Validation accuracy")
     axes.legend(loc="lower right", labelcolor=INK, framealpha=0, fontsize=9)
-    return _inked(figure, axes)
+    return inked(figure, axes)
 
 
 def setting_chart(points: Sequence[Point], key: str) -> Figure:
@@ -97,7 +97,7 @@ def setting_chart(points: Sequence[Point], key: str) -> Figure:
         if len(shown) > 4:
             axes.tick_params(axis="x", rotation=30)
     axes.set(xlabel=key, ylabel="Validation accuracy")
-    return _inked(figure, axes)
+    return inked(figure, axes)
 
 
 def pareto_front(seconds: Sequence[float], values: Sequence[float]) -> list[int]:
@@ -146,7 +146,8 @@ def _cut(text: str, length: int = 60) -> str:
     return text if len(text) <= length else f"{text[: length - 3]}..."
 
 
-def _inked(figure: Figure, axes: Axes) -> Figure:
+def inked(figure: Figure, axes: Axes) -> Figure:
+    """The figure with all that is neither line nor area in the ink that the page replaces."""
     axes.tick_params(colors=INK, which="both")
     for spine in axes.spines.values():
         spine.set_color(INK)
