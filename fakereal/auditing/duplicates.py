@@ -51,6 +51,15 @@ def identical(found: Contents) -> dict[str, int]:
     ) | {"images": int(sizes[sizes > 1].sum())}
 
 
+def identical_by_group(
+    groups: np.ndarray, hashes: np.ndarray, part: np.ndarray, label: np.ndarray
+) -> dict[str, dict[str, int]]:
+    """What `identical` tells, of the images of each group (N,) that has such pairs."""
+    rows = {str(name): np.flatnonzero(groups == name) for name in np.unique(groups)}
+    found = {name: identical(contents(hashes[held], part[held], label[held])) for name, held in rows.items()}
+    return {name: figures for name, figures in found.items() if figures["total"]}
+
+
 def similar(found: Contents, pairs: np.ndarray) -> dict[str, int]:
     """The same of pairs (P, 2) of contents that are not the same but nearly."""
     one, other = (found.parts[column] for column in pairs.T)

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from omegaconf import DictConfig
 
-from fakereal.auditing.cifar import cifar_classes, identical_by_class
-from fakereal.auditing.duplicates import Contents, contents, identical, similar
+from fakereal.auditing.duplicates import Contents, contents, identical, identical_by_group, similar
 from fakereal.auditing.features import file_features, pixel_features
 from fakereal.auditing.near import Near, near_duplicates
 from fakereal.auditing.pixels import Pixels, pixel_facts
@@ -82,7 +81,8 @@ def find(cfg: DictConfig) -> Findings:
     counts["near"] = similar(same, same.of[near.pairs[near.found]])
     by_class = {}
     if isinstance(data, Cifake):
-        by_class = identical_by_class(cifar_classes(images.names), images.table["hash"], part, label)
+        classes = np.array([data.group_of(name) for name in images.names])
+        by_class = identical_by_group(classes, images.table["hash"], part, label)
     shortcuts, measured_on, unmeasured = _shortcuts(data, pixels, label)
     found = (pixels, exact, same, near, counts, by_class, shortcuts, measured_on, unmeasured)
     return Findings(cfg, data, part, label, *found)

@@ -1,6 +1,7 @@
 """`data=cifake`: 60,000 CIFAR-10 images and 60,000 by Stable Diffusion 1.4, 32 x 32 (Bird & Lotfi 2024)."""
 
 import logging
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,16 @@ log = logging.getLogger(__name__)
 
 # Of all 120,000 decoded images with split and label, see store.content_digest.
 DIGEST = "45e152abf4de54c6df645f6eaf72c7be5fb57f5d726c5a8b66c5d1d6a9ce5309"
+# Of CIFAR-10, in the order of the numbers in CIFAKE's file names: "0001.jpg" is an airplane, "0001 (10).jpg" a truck.
+CIFAR_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+SUFFIX = re.compile(r" ?\((\d+)\)\.\w+$")
+
+
+def cifar_class(name: str) -> str:
+    """The CIFAR class of a file of CIFAKE, by its name; "unknown" where the number is none of theirs."""
+    match = SUFFIX.search(name)
+    number = int(match[1]) if match else 1
+    return CIFAR_CLASSES[number - 1] if 1 <= number <= len(CIFAR_CLASSES) else "unknown"
 
 
 class Cifake(Folder):
@@ -51,6 +62,9 @@ class Cifake(Folder):
             roots, count = ", ".join(map(printable, roots_of(self.root))), len(images.table)
             log.warning("data.root=%s is not the original CIFAKE (%s images); it is used as it is", roots, f"{count:,}")
         return images
+
+    def group_of(self, name: str) -> str:
+        return cifar_class(name)
 
     def _downloaded(self) -> Store:
         path = self._fetch()

@@ -16,7 +16,7 @@ from fakereal.config.errors import UserError
 from fakereal.data.augment import Augment
 from fakereal.data.decode import Aspect, Filter
 from fakereal.data.draws import uniforms
-from fakereal.data.folder_names import UNSPLIT
+from fakereal.data.folder_names import SPLIT_NAMES, UNSPLIT
 from fakereal.data.loader import EpochBatches, ImageSet, Loader, Split
 from fakereal.data.split import carve
 
@@ -186,6 +186,10 @@ class ImageDataModule(L.LightningDataModule):
         mean = counts @ levels / counts.sum(1)
         std = np.sqrt(counts @ levels**2 / counts.sum(1) - mean**2)
         return mean.round(6).tolist(), std.clip(1e-3).round(6).tolist()
+
+    def group_of(self, name: str) -> str:
+        """By what a test tables accuracy: the folder of an image, without that of its split."""
+        return "/".join(folder for folder in name.split("/")[:-1] if folder.lower() not in SPLIT_NAMES)
 
     def describe(self) -> dict[str, Any]:
         """Digest and counts, for provenance."""

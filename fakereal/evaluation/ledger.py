@@ -40,7 +40,21 @@ def read_ledger(ledger: Path) -> list[dict[str, Any]]:
     entries = []
     for line in ledger.read_text().splitlines() if ledger.exists() else ():
         try:
-            entries.append(json.loads(line))
+            entry = json.loads(line)
         except json.JSONDecodeError:
             continue
+        if isinstance(entry, dict):
+            entries.append(entry)
     return entries
+
+
+def looks_at(data_digest: str, ledger: Path) -> list[dict[str, Any]]:
+    """The entries about these images, the oldest first; none where there is no ledger."""
+    entries = read_ledger(ledger.expanduser())
+    return [entry for entry in entries if entry.get("data_digest") == data_digest and members_of(entry)]
+
+
+def members_of(entry: dict[str, Any]) -> tuple[str, ...]:
+    """The digest of the tested checkpoint, or of each one of an ensemble."""
+    said = entry.get("checkpoint_digest") or ()
+    return (said,) if isinstance(said, str) else tuple(said)

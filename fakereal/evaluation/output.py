@@ -8,12 +8,20 @@ from rich.console import Console
 from rich.table import Table
 
 from fakereal import CLASSES
-from fakereal.evaluation.report import Evaluation
-from fakereal.reporting.plots import confusion_figure, precision_recall_figure, roc_figure, save_png
+from fakereal.evaluation.report import PREVALENCES, Evaluation
+from fakereal.reporting.plots import (
+    confusion_figure,
+    precision_recall_figure,
+    reliability_figure,
+    roc_figure,
+    save_png,
+)
+
+GROUPS_SHOWN = 24  # on the terminal; groups.csv has all
 
 
 def write_figures(evaluation: Evaluation, metrics: dict[str, Any], out: Path) -> None:
-    """confusion_matrix.png, roc.png, precision_recall.png, and the same with the scalars in TensorBoard events."""
+    """confusion_matrix, roc, precision_recall and reliability as PNG, and with the scalars in TensorBoard events."""
     from torch.utils.tensorboard import SummaryWriter
 
     curves = evaluation.curves()
@@ -26,6 +34,7 @@ def write_figures(evaluation: Evaluation, metrics: dict[str, Any], out: Path) ->
             _interval(metrics, "test/average_precision", "{:.4f}"),
             float(evaluation.labels.mean()),
         ),
+        "reliability": reliability_figure({"test": (evaluation.labels, evaluation.probabilities)}, "Test"),
     }
     with SummaryWriter(str(out)) as board:
         for name, figure in figures.items():
@@ -49,8 +58,9 @@ def print_evaluation(
     look: int,
     entry: dict[str, Any],
     members: list[dict[str, Any]],
+    groups: list[dict[str, Any]],
 ) -> None:
-    """All that a reader wants of a test, on one screen; `members` are the rows of an ensemble, or none."""
+    """All that a reader wants of a test; `members` are the rows of an ensemble, `groups` those of groups.csv."""
     console = Console(highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
     summary = Table(title="Test, with 95% intervals", title_justify="left", show_header=False, box=None)
     count = metrics["test/images"]
@@ -62,6 +72,13 @@ def print_evaluation(
     summary.add_row("AUROC", _interval(metrics, "test/auroc", "{:.4f}"))
     summary.add_row("average precision", _interval(metrics, "test/average_precision", "{:.4f}"))
     summary.add_row("log-loss", f"{metrics['test/loss']:.4f}")
+    summary.add_row("calibration error", _interval(metrics, "test/ece", "{:.4f}"))
+    summary.add_row("Brier score", _interval(metrics, "test/brier", "{:.4f}"))
+    summary.add_row("FPR at 95% TPR", _interval(metrics, "test/fpr_at_95_tpr", "{:.2%}"))
+    for prevalence in PREVALENCES:
+        name = f"test/precision_fake_at_{prevalence:g}"
+        summary.add_row(f"precision if {prevalence:.0%} are FAKE", _interval(metrics, name, "{:.2%}"))
+    summary.add_row("threshold", f"{evaluation.threshold:.4f}, as the checkpoint says")
     console.print(summary)
 
     classes = Table("class", "precision", "recall", "F1", "support")
@@ -73,6 +90,13 @@ def print_evaluation(
     for cls, counts in zip(CLASSES, evaluation.confusion().tolist(), strict=True):
         confusion.add_row(cls, *(f"{n:,}" for n in counts))
     console.print(confusion)
+    if groups:
+        worst = sorted(groups, key=lambda row: row["accuracy"])[:GROUPS_SHOWN]
+        more = f", the {GROUPS_SHOWN} worst of {len(groups)}" if len(groups) > GROUPS_SHOWN else ""
+        table = Table("group", "class", "images", "accuracy", title=f"Groups{more}", title_justify="left")
+        for row in groups if not more else worst:
+            table.add_row(row["group"], row["class"], f"{row['images']:,}", _interval(row, "accuracy", "{:.2%}"))
+        console.print(table)
     if members:
         table = Table("checkpoint", "accuracy alone", "ensemble without it", title="Members", title_justify="left")
         for row in members:

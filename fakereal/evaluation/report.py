@@ -13,9 +13,10 @@ from torchmetrics.functional.classification import (
 )
 
 from fakereal import CLASSES
+from fakereal.evaluation.calibration import brier, calibration_error, fpr_at_tpr, log_loss, precision_at
 from fakereal.evaluation.intervals import bootstrap, wilson
 
-EPSILON = 1e-7  # log-loss of a certain mistake stays finite
+PREVALENCES = (0.1, 0.01)  # of FAKE among what a detector meets; in most test splits it is one half
 
 
 @dataclass
@@ -63,8 +64,28 @@ class Evaluation:
 
     def log_loss(self) -> float:
         """Mean negative log-likelihood, in nats."""
-        p = np.clip(self.probabilities.astype(np.float64), EPSILON, 1 - EPSILON)
-        return float(-np.where(self.labels == 1, np.log(p), np.log1p(-p)).mean())
+        return log_loss(self.labels, self.probabilities)
+
+    def calibration_error(self) -> tuple[float, tuple[float, float]]:
+        """Expected calibration error over bins of equal mass, with its bootstrap interval."""
+        return self._with_interval(calibration_error)
+
+    def brier(self) -> tuple[float, tuple[float, float]]:
+        """Brier score with its bootstrap interval."""
+        return self._with_interval(brier)
+
+    def fpr_at_95_tpr(self) -> tuple[float, tuple[float, float]]:
+        """Share of REAL called FAKE where 95% of FAKE are found, with its bootstrap interval."""
+        return self._with_interval(fpr_at_tpr)
+
+    def precision_at(self, prevalence: float) -> tuple[float, tuple[float, float]]:
+        """Precision of FAKE where `prevalence` of all images are FAKE, with its bootstrap interval."""
+
+        def precision(labels: np.ndarray, probabilities: np.ndarray) -> float:
+            called = probabilities >= self.threshold
+            return precision_at(prevalence, called[labels == 1].mean(), called[labels == 0].mean())
+
+        return self._with_interval(precision)
 
     def auroc(self) -> tuple[float, tuple[float, float]]:
         """Area under the ROC curve with its bootstrap interval."""
@@ -105,6 +126,11 @@ class Evaluation:
         add("auroc", *self.auroc())
         add("average_precision", *self.average_precision())
         add("loss", self.log_loss())
+        add("ece", *self.calibration_error())
+        add("brier", *self.brier())
+        add("fpr_at_95_tpr", *self.fpr_at_95_tpr())
+        for prevalence in PREVALENCES:
+            add(f"precision_fake_at_{prevalence:g}", *self.precision_at(prevalence))
         (tn, fp), (fn, tp) = self.confusion().tolist()
         return figures | {f"{prefix}{name}": n for name, n in dict(tn=tn, fp=fp, fn=fn, tp=tp).items()}
 

@@ -21,6 +21,7 @@ from fakereal.data.folder import Folder
 from fakereal.data.store import write_json
 from fakereal.data.synthetic import Synthetic
 from fakereal.evaluation.ensemble import PREPROCESSING, combine, load_members, write_members
+from fakereal.evaluation.groups import by_group, write_groups
 from fakereal.evaluation.ledger import record_look
 from fakereal.evaluation.output import print_evaluation, write_figures
 from fakereal.evaluation.report import Evaluation
@@ -60,12 +61,15 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     metrics = {**evaluation.flat("test/"), **without_leaked(evaluation, data), **origin(members)}
     metrics["data_digest"] = data.images.digest
     entry, look = record_look(Path(cfg.ledger), metrics, out)
-    write_predictions(out / "predictions.csv", [data.images.names[row] for row in split.rows], evaluation)
+    names = [data.images.names[row] for row in split.rows]
+    write_predictions(out / "predictions.csv", names, evaluation)
+    if groups := by_group(evaluation, [data.group_of(name) for name in names]):
+        write_groups(out / "groups.csv", groups)
     rows = write_members(out / "ensemble.csv", members, probabilities, evaluation) if len(members) > 1 else []
     write_figures(evaluation, metrics, out)
     write_json(out / "provenance.json", provenance(trainer, data, list(HydraConfig.get().overrides.task)))
     write_json(out / "metrics.json", metrics | {"look": look})
-    print_evaluation(evaluation, metrics, out, look, entry, rows)
+    print_evaluation(evaluation, metrics, out, look, entry, rows, groups)
     return metrics
 
 

@@ -8,8 +8,7 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
-from torchmetrics import MeanMetric
-from torchmetrics.classification import BinaryConfusionMatrix
+from torchmetrics import CatMetric, MeanMetric
 from typing_extensions import TypedDict
 
 from fakereal import CLASSES
@@ -82,9 +81,8 @@ class Classifier(L.LightningModule):
             self.normalize_by(self._known_normalization(normalization))
         self.train_metrics = training_metrics().clone(prefix="train/")
         self.val_metrics = binary_metrics(self.threshold).clone(prefix="val/")
-        self.test_metrics = binary_metrics(self.threshold).clone(prefix="test/")
-        self.val_confusion = BinaryConfusionMatrix(self.threshold, validate_args=False)
-        self.losses = nn.ModuleDict({stage: MeanMetric() for stage in ("fit", "val", "test")})
+        self.val_logits, self.val_labels = (CatMetric(nan_strategy="disable") for _ in range(2))
+        self.losses = nn.ModuleDict({stage: MeanMetric() for stage in ("fit", "val")})
 
     def _known_normalization(self, normalization: str | Normalization) -> Normalization:
         if normalization == "imagenet":
@@ -176,25 +174,26 @@ class Classifier(L.LightningModule):
             self.log_dict(self.train_metrics, on_step=False, on_epoch=True)
         return loss
 
-    def _evaluate(self, batch: dict[str, Tensor], stage: str) -> Tensor:
-        _, logits = self._step(batch, stage)
-        real, probability = batch["weight"] > 0, torch.sigmoid(logits / self.temperature)
-        metrics = self.val_metrics if stage == "val" else self.test_metrics
-        metrics.update(probability[real], batch["label"][real].int())
-        if stage == "val":
-            self.val_confusion.update(probability[real], batch["label"][real].int())
-        self.log(f"{stage}/loss", self.losses[stage], on_step=False, on_epoch=True)
-        self.log_dict(metrics, on_step=False, on_epoch=True)
-        return probability
-
     def on_validation_epoch_start(self) -> None:
-        self.val_confusion.reset()
+        self.val_logits.reset()
+        self.val_labels.reset()
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        return self._evaluate(batch, "val")
+        _, logits = self._step(batch, "val")
+        real, probability = batch["weight"] > 0, torch.sigmoid(logits)
+        self.val_metrics.update(probability[real], batch["label"][real].int())
+        self.val_logits.update(logits[real])
+        self.val_labels.update(batch["label"][real])
+        self.log("val/loss", self.losses["val"], on_step=False, on_epoch=True)
+        self.log_dict(self.val_metrics, on_step=False, on_epoch=True)
+        return probability
+
+    def validated(self) -> tuple[Tensor, Tensor]:
+        """Logits (N,) and labels (N,) of the last validation, of all devices."""
+        return self.val_logits.compute().cpu(), self.val_labels.compute().cpu()
 
     def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        return self._evaluate(batch, "test")
+        return self.probabilities(batch["image"])
 
     def predict_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         return self.probabilities(batch["image"])

@@ -1,14 +1,16 @@
 """The sections of the report that are figures."""
 
-from fakereal.reporting.charts import COLOURS, Line, Point, cost_chart, curves_chart, pareto_front, setting_chart
+from fakereal.reporting.charts import Point, cost_chart, pareto_front, setting_chart
 from fakereal.reporting.content import Block, Chart, Text
+from fakereal.reporting.curve_chart import COLOURS, Line, curves_chart
 from fakereal.reporting.curves import Curve, mean_curve
 from fakereal.reporting.figures import validation_accuracy
 from fakereal.reporting.gather import Findings
-from fakereal.reporting.settings import Group, value_of
+from fakereal.reporting.settings import Group, shown, value_of
 from fakereal.reporting.tables import amount
 
 SETTINGS_SHOWN = 8
+VALUES_SHOWN = 30
 
 
 def curves_blocks(found: Findings) -> list[Block]:
@@ -65,10 +67,12 @@ def settings_blocks(found: Findings) -> list[Block]:
     charts: list[Block] = []
     for number, key in enumerate(keys[:SETTINGS_SHOWN]):
         points = [Point(value_of(run, key), validation_accuracy(run), found.ref(run)) for run in found.runs]
-        numbers = all(isinstance(p.x, int | float) and not isinstance(p.x, bool) for p in points)
-        points = points if numbers else [Point(str(p.x), p.y, p.ref) for p in points]
-        best = f"Best: {value_of(found.runs[0], key)} with {points[0].y[0]:.2%}"
-        charts.append(Chart(f"setting_{number}", f"Validation accuracy by {key}", best, setting_chart(points, key)))
+        best, title = f"Best: {points[0].x} with {points[0].y[0]:.2%}", f"Validation accuracy by {key}"
+        if not all(isinstance(p.x, int | float) and not isinstance(p.x, bool) for p in points):
+            values = list(dict.fromkeys(shown(p.x) for p in points))
+            points = [Point(shown(p.x), p.y, p.ref) for p in points if shown(p.x) in values[:VALUES_SHOWN]]
+            title += f", the best {VALUES_SHOWN} of {len(values)} values" if len(values) > VALUES_SHOWN else ""
+        charts.append(Chart(f"setting_{number}", title, best, setting_chart(points, key)))
     if len(keys) > SETTINGS_SHOWN:
         charts.insert(0, Text(f"The first {SETTINGS_SHOWN} of {len(keys)} varied keys are shown."))
     return charts

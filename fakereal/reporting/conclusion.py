@@ -32,7 +32,7 @@ def conclusion(found: Findings) -> list[Block]:
     best = found.runs[0]
     count = "The only run" if len(found.runs) == 1 else f"The best of {len(found.runs)} runs"
     how = "highest" if mode_of(found.monitor) == "max" else "lowest"
-    first = f"{count} (run {best.name})" + (f": the {how} {found.monitor}" if len(found.runs) > 1 else "")
+    first = f"{count} ({best.name})" + (f": the {how} {found.monitor}" if len(found.runs) > 1 else "")
     blocks: list[Block] = [Text(f"{first}, on {validation_images(best):,} validation images.")]
     blocks += [*_tested(found, best), *_runner_up(found), *_seeds(found)]
     for key in SPLIT_KEYS:

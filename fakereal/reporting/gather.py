@@ -1,13 +1,16 @@
 """Everything that a report tells, before it is put into words."""
 
 import sys
+from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from fakereal.config.errors import UserError
+from fakereal.evaluation.ledger import looks_at, members_of
 from fakereal.reporting.comparisons import Pairs, compare
 from fakereal.reporting.curves import Curve, read_curves
 from fakereal.reporting.folders import expand, results_below
@@ -30,6 +33,7 @@ class Findings:
     tests: Joined
     pairs: Pairs
     curves: dict[Run, dict[str, Curve]]
+    looks: list[dict[str, Any]]  # the ledger's entries about the test split of these runs
     left_out: list[LeftOut]
 
     def ref(self, item: Run | Tested) -> str:
@@ -58,8 +62,8 @@ class Findings:
             text = label(run, keys)
             alike = sum(label(other.runs[0], keys) == text for other in self.groups) > 1
             return f"{text} ({run.name})" if alike else text
-        said = {key: run.choices[key] for key in ("experiment", "model") if run.choices.get(key)}
-        return next((f"{key}={value}" for key, value in said.items()), run.name)
+        said = {key: run.choices.get(key) or run.overrides.get(key) for key in ("experiment", "model")}
+        return next((f"{key}={value}" for key, value in said.items() if value), run.name)
 
 
 def gather(cfg: DictConfig) -> Findings:
@@ -76,15 +80,12 @@ def gather(cfg: DictConfig) -> Findings:
     name_runs(runs)
     runs = ranked(runs, cfg.monitor)
 
-    beside, empty = expand(_plain(cfg.tests) or [])
-    if any(word.startswith("tests=") for word in HydraConfig.get().overrides.task):  # the default may be missing
-        left_out += [LeftOut(pattern, "tests= names no directory there") for pattern in empty]
-    beside = [folder for folder in results_below(beside) if command_of(folder) == "test"]
-    tested = {f.resolve(): f for f in (*beside, *(f for f in folders if commands[f] == "test"))}
-    results, problems = read_tests(tested.values())
-    tests = join(results, runs)
-    below = [test for test in tests.strangers if test.folder in folders]  # beside the runs, others are expected
-    left_out += problems + [LeftOut(str(test.folder), STRANGER) for test in below]
+    tests, problems = _tests(cfg, [folder for folder in folders if commands[folder] == "test"], runs)
+    left_out += problems
+    looks = looks_at(runs[0].data_digest, Path(cfg.ledger))
+    counts = Counter(map(members_of, looks))
+    for test in (*tests.of_run.values(), *tests.ensembles):
+        test.looks = max(test.looks, counts[test.digests])
     pairs = _compare(cfg, runs, tests)
     return Findings(
         monitor=cfg.monitor,
@@ -95,8 +96,22 @@ def gather(cfg: DictConfig) -> Findings:
         tests=tests,
         pairs=pairs,
         curves={run: read_curves(run.folder) for run in runs},
+        looks=looks,
         left_out=left_out + pairs.left_out,
     )
+
+
+def _tests(cfg: DictConfig, below: list[Path], runs: list[Run]) -> tuple[Joined, list[LeftOut]]:
+    """The tests in `below` (found below `runs=`) and below `tests=`, joined to the runs; and what is left out."""
+    roots, empty = expand(_plain(cfg.tests) or [])
+    left_out = []
+    if any(word.startswith("tests=") for word in HydraConfig.get().overrides.task):  # the default may be missing
+        left_out += [LeftOut(pattern, "tests= names no directory there") for pattern in empty]
+    beside = [folder for folder in results_below(roots) if command_of(folder) == "test"]
+    results, problems = read_tests({folder.resolve(): folder for folder in (*beside, *below)}.values())
+    tests = join(results, runs)
+    strangers = [test.folder for test in tests.strangers if test.folder in below]  # of tests=, others are expected
+    return tests, left_out + problems + [LeftOut(str(folder), STRANGER) for folder in strangers]
 
 
 def _compare(cfg: DictConfig, runs: list[Run], tests: Joined) -> Pairs:

@@ -8,6 +8,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from fakereal import CLASSES
+from fakereal.evaluation.calibration import calibration_error, reliability
+from fakereal.evaluation.intervals import wilson
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#777777"  # Okabe & Ito's colour-blind-safe palette
 
@@ -66,6 +68,28 @@ def precision_recall_figure(recall: np.ndarray, precision: np.ndarray, area: str
     axes.set_ylim(0, 1.02)
     axes.grid(alpha=0.3)
     axes.legend(loc="lower left")
+    return figure
+
+
+def reliability_figure(curves: dict[str, tuple[np.ndarray, np.ndarray]], title: str) -> Figure:
+    """Share of FAKE against mean probability, in bins of equal mass, of named (labels, probabilities)."""
+    figure, axes = new_figure()
+    axes.plot((0, 1), (0, 1), color=GREY, linestyle="--", label="perfectly calibrated")
+    for (name, (labels, probabilities)), colour, mark in zip(curves.items(), (ORANGE, BLUE), "so", strict=False):
+        said, were, counts = reliability(labels, probabilities)
+        low, high = np.array([wilson(round(w * n), int(n)) for w, n in zip(were, counts, strict=True)]).T
+        bars = (np.clip(were - low, 0, None), np.clip(high - were, 0, None))
+        label = f"{name}: ECE {calibration_error(labels, probabilities):.4f}"
+        axes.errorbar(said, were, bars, color=colour, marker=mark, markersize=4, linewidth=1.2, label=label)
+    axes.set(
+        xlabel="Mean probability of FAKE",
+        ylabel="Share of FAKE",
+        title=f"Reliability: {title}",
+        xlim=(-0.02, 1.02),
+        ylim=(-0.02, 1.02),
+    )
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper left")
     return figure
 
 

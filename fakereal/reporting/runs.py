@@ -60,9 +60,17 @@ class Run:
 def command_of(folder: Path) -> str:
     """Which command (`train`, `test`, ...) left a directory."""
     try:
-        return str(read_yaml(folder / ".hydra" / "hydra.yaml")["hydra"]["job"]["config_name"])
-    except (Unusable, KeyError, TypeError):
+        return str(_hydra(folder)["job"]["config_name"])
+    except (KeyError, TypeError):
         return "test" if (folder / "look.json").exists() else "train"
+
+
+def _hydra(folder: Path) -> dict[str, Any]:
+    """What Hydra says of a job; empty where its file cannot be read."""
+    try:
+        return read_yaml(folder / ".hydra" / "hydra.yaml")["hydra"]
+    except (Unusable, KeyError, TypeError):
+        return {}
 
 
 def read_runs(folders: Iterable[Path], monitor: str) -> tuple[list[Run], list[LeftOut]]:
@@ -84,8 +92,7 @@ def read_runs(folders: Iterable[Path], monitor: str) -> tuple[list[Run], list[Le
 
 def read_run(folder: Path, monitor: str) -> Run:
     """One run directory; Unusable with the reason where something that the report needs is not there."""
-    hydra = folder / ".hydra"
-    config = read_yaml(hydra / "config.yaml")
+    config = read_yaml(folder / ".hydra" / "config.yaml")
     if not isinstance(config, dict):
         raise Unusable("config.yaml holds no settings")
     overrides = read_overrides(folder)
@@ -101,15 +108,9 @@ def read_run(folder: Path, monitor: str) -> Run:
     data = provenance.get("data")
     if not isinstance(data, dict) or not isinstance(data.get("digest"), str):
         raise Unusable("provenance.json has no data.digest: it was written by another version of fakereal")
-    return Run(folder, flat(config), overrides, _choices(hydra / "hydra.yaml"), metrics, provenance)
-
-
-def _choices(path: Path) -> dict[str, Any]:
-    try:
-        choices = read_yaml(path)["hydra"]["runtime"]["choices"]
-    except (Unusable, KeyError, TypeError):
-        return {}
-    return {key: value for key, value in choices.items() if not key.startswith("hydra/")}
+    chosen = (_hydra(folder).get("runtime") or {}).get("choices") or {}
+    choices = {key: value for key, value in chosen.items() if not key.startswith("hydra/")}
+    return Run(folder, flat(config), overrides, choices, metrics, provenance)
 
 
 def _unfinished(folder: Path) -> str:
@@ -118,9 +119,10 @@ def _unfinished(folder: Path) -> str:
     if not last.exists() and not (folder / "csv").exists():
         return "no metrics.json: it never began to train (see its train.log)"
     words = [f"{key}={value}" for key, value in read_overrides(folder).items() if key != "ckpt_path"]
-    command = shlex.join(
-        ["python", "-m", "fakereal.train", *words, f"hydra.run.dir={folder.absolute()}", "ckpt_path=last"]
-    )
+    # an experiment may say hydra.mode=MULTIRUN, and one of its jobs is to run alone
+    words += ["hydra.mode=RUN"] if _hydra(folder).get("mode") == "MULTIRUN" else []
+    words += [f"hydra.run.dir={folder.absolute()}", "ckpt_path=last"]
+    command = shlex.join(["python", "-m", "fakereal.train", *words])
     return f"not finished; unless it is still running, go on with: {command}"
 
 

@@ -6,6 +6,7 @@ from fakereal.reporting.chart_sections import cost_blocks, curves_blocks, settin
 from fakereal.reporting.comparisons import COMPARED
 from fakereal.reporting.content import Block, Confusions, Section, Table, Text
 from fakereal.reporting.gather import Findings
+from fakereal.reporting.looks import looks_blocks
 from fakereal.reporting.tables import (
     confusion,
     elsewhere_table,
@@ -17,18 +18,6 @@ from fakereal.reporting.tables import (
 )
 
 CONFUSIONS_SHOWN = 6
-INTERVALS = (
-    "All intervals are 95%. Accuracy of one run: Wilson's score interval; it tells how much a figure on that many "
-    "images can be luck, and not how much another seed would change it.",
-    "AUROC of one test, and AUROC differences: percentile bootstrap over the images; for a difference both runs are "
-    "scored on the same draws ({resamples:,} of them). Validation AUROC has none: a run keeps no predictions.",
-    "Over seeds: Student's t-interval of the mean; it tells how much the seed matters. With two or three seeds it is "
-    "wide, and it may pass 100%.",
-    "McNemar's exact test asks whether two runs are right equally often, from the images that only one gets right. "
-    "Holm's correction keeps the chance of a single false alarm among all pairs below 5%.",
-    "The winner is the best of several on validation, so its validation figure is a little too good; a figure on the "
-    "test split, looked at once, is not.",
-)
 
 
 def sections(found: Findings) -> list[Section]:
@@ -43,12 +32,12 @@ def sections(found: Findings) -> list[Section]:
         ("settings", "Accuracy against what was varied", settings_blocks),
         ("confusion", "Confusion matrices", _confusions),
         ("pairs", "Pairs of tests", _pairs),
+        ("looks", "Looks at the test split", looks_blocks),
         ("elsewhere", "On other images", lambda found: _table(elsewhere_table(found))),
         ("left-out", "Left out", lambda found: _table(Table(("what", "why"), [list(row) for row in found.left_out]))),
     ]
     made = [Section(slug, title, blocks) for slug, title, write in parts if (blocks := write(found))]
-    texts = [Text(text.format(resamples=found.resamples)) for text in INTERVALS]
-    return [*made, Section("intervals", "How to read the intervals", texts)]
+    return [*made, Section("intervals", "How to read the intervals", _intervals(found))]
 
 
 def _table(table: Table) -> list[Block]:
@@ -96,3 +85,31 @@ def _pairs(found: Findings) -> list[Block]:
         refused = [[f"{found.named(a)} and {found.named(b)}", why] for a, b, why in found.pairs.refused]
         blocks += [Text("Refused:"), Table(("pair", "why"), refused)]
     return blocks
+
+
+def _intervals(found: Findings) -> list[Block]:
+    """What each kind of interval in this report tells, and what it does not."""
+    texts = [
+        "All intervals are 95%. Accuracy of one run: Wilson's score interval; it tells how much a figure on that many "
+        "images can be luck, and not how much another seed would change it. Validation AUROC has none: a run keeps no "
+        "predictions."
+    ]
+    if found.tests.of_run or found.tests.ensembles:
+        texts.append("AUROC of a test: percentile bootstrap over the images.")
+    if any(len(group.runs) > 1 for group in found.groups):
+        texts.append(
+            "Over seeds: Student's t-interval of the mean; it tells how much the seed matters. With two or three "
+            "seeds it is wide, and it may pass 100%."
+        )
+    if found.pairs.compared:
+        texts.append(
+            "McNemar's exact test asks whether two runs are right equally often, from the images that only one gets "
+            "right. Holm's correction keeps the chance of a single false alarm among all pairs below 5%. AUROC "
+            f"difference: paired bootstrap; both are scored on the same draws, {found.resamples:,} of them."
+        )
+    if len(found.runs) > 1:
+        texts.append(
+            "The winner is the best of several on validation, so its validation figure is a little too good; a figure "
+            "on the test split, looked at once, is not."
+        )
+    return [Text(text) for text in texts]

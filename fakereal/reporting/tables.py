@@ -7,13 +7,15 @@ from fakereal.reporting.runs import Run
 from fakereal.reporting.settings import short, shown, value_of
 from fakereal.reporting.tested import Tested
 
+TESTED = ("test accuracy", "test, without leaked", "test AUROC", "looks", "tested with")
+
 
 def runs_table(found: Findings) -> Table:
     """A row a run, the winner first."""
     extra = found.monitor not in ("val/accuracy", "val/auroc", "val/loss")
     header = [
         *("#", *(short(key, found.keys) for key in found.keys), "val accuracy", "val AUROC", "val loss"),
-        *(found.monitor, "test accuracy", "test, without leaked", "test AUROC", "looks", "epochs (best)"),
+        *(found.monitor, *TESTED, "epochs (best)"),
         *("seconds", "images/s", "parameters", "device", "published", "published lies", "run"),
     ]
     devices = {run: str(run.provenance.get("device", "")) for run in found.runs}
@@ -38,14 +40,20 @@ def amount(value: float) -> str:
 
 def _test_cells(test: Tested | None) -> list[str]:
     if test is None:
-        return ["", "", "", ""]
+        return [""] * len(TESTED)
     leaked = "test/without_leaked/accuracy_high" in test.metrics
     return [
         with_interval(figure_of(test, "accuracy")),
         with_interval(figure_of(test, "without_leaked/accuracy")) if leaked else "",
         with_interval(figure_of(test, "auroc"), four),
         str(test.looks),
+        given(test, "tta="),
     ]
+
+
+def given(test: Tested, start: str) -> str:
+    """What the test's command line gave for keys that start so."""
+    return " ".join(word for word in map(str, test.provenance.get("overrides", ())) if word.startswith(start))
 
 
 def published_table(found: Findings) -> Table:
@@ -110,8 +118,7 @@ def ensembles_table(found: Findings) -> Table:
         members = ", ".join(runs.get(digest, digest[:12]) for digest in test.digests)
         images = f"{test.metrics['test/images']:,}"
         rows.append([found.ref(test), members, *_test_cells(test), images, str(test.folder)])
-    header = ("#", "members", "test accuracy", "test, without leaked", "test AUROC", "looks", "images", "test")
-    return Table(header, rows)
+    return Table(("#", "members", *TESTED, "images", "test"), rows)
 
 
 def elsewhere_table(found: Findings) -> Table:
@@ -120,11 +127,10 @@ def elsewhere_table(found: Findings) -> Table:
     for run, test, why in found.tests.elsewhere:
         data = test.provenance.get("data")
         name = data.get("class", "") if isinstance(data, dict) else ""
-        given = " ".join(str(word) for word in test.provenance.get("overrides", ()) if str(word).startswith("data"))
-        accuracy, _, area, looks = _test_cells(test)
         images = f"{test.metrics['test/images']:,}"
-        rows.append([found.ref(run) if run else "ensemble", given or str(name), why, images, accuracy, area, looks])
-    return Table(("run", "data", "what they are", "images", "accuracy", "AUROC", "looks"), rows)
+        cells = [given(test, "data") or str(name), why, images, *_test_cells(test)]
+        rows.append([found.ref(run) if run else "ensemble", *cells])
+    return Table(("run", "data", "what they are", "images", *TESTED), rows)
 
 
 def confusion(found: Findings, run: Run) -> Confusion | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import lightning as L
 from hydra.core.hydra_config import HydraConfig
-from lightning.pytorch.callbacks import LearningRateMonitor, WeightAveraging
+from lightning.pytorch.callbacks import LearningRateMonitor
 from omegaconf import DictConfig
 
 from fakereal.config.build import build, build_all
@@ -14,10 +14,8 @@ from fakereal.config.errors import UserError
 from fakereal.config.schema import check
 from fakereal.data.sources import printable
 from fakereal.data.store import write_json
-from fakereal.models.checkpoint import file_digest, load_weights, read_checkpoint
-from fakereal.models.classifier import Classifier
-from fakereal.training.callbacks import Throughput
-from fakereal.training.checkpoints import BestCheckpoint, load_best
+from fakereal.models.checkpoint import load_weights, read_checkpoint
+from fakereal.training.best import best_metrics
 from fakereal.training.environment import prepare, refuse_unsafe_ddp
 from fakereal.training.figures import log_hparams
 from fakereal.training.memory import explained_out_of_memory
@@ -49,12 +47,13 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     callbacks, loggers = build_all(cfg.callbacks), build_all(cfg.logger)
     if not loggers:  # it refuses to run where nobody listens
         callbacks = [callback for callback in callbacks if not isinstance(callback, LearningRateMonitor)]
+    calibration = build(cfg.calibration)
     trainer = build(cfg.trainer, callbacks=callbacks, logger=loggers)
 
     (out / "metrics.json").unlink(missing_ok=True)  # there again when the run is complete
     with explained_out_of_memory(data.batch_size, classifier.hparams.image_size):
         trainer.fit(classifier, datamodule=data, ckpt_path=resume)
-        metrics = best_metrics(trainer, classifier, data)
+        metrics = best_metrics(trainer, classifier, calibration, out)
     log_hparams(trainer, hparams(cfg), metrics)
     if trainer.is_global_zero:
         write_json(out / "provenance.json", provenance(trainer, data, list(HydraConfig.get().overrides.task)))
@@ -78,40 +77,6 @@ def find_resume(ckpt_path: str | None, out: Path) -> str | None:
     read_checkpoint(last)
     log.info("Resuming from %s", last)
     return str(last)
-
-
-def best_metrics(trainer: L.Trainer, classifier: Classifier, data: L.LightningDataModule) -> dict[str, Any]:
-    """The figures of best.ckpt, validated once more, and what the run cost."""
-    checkpoints = trainer.checkpoint_callback
-    if not isinstance(checkpoints, BestCheckpoint):
-        raise UserError("callbacks.checkpoint is needed: metrics.json holds the figures of best.ckpt.")
-    speed = next((c for c in trainer.callbacks if isinstance(c, Throughput)), None)
-    epochs = trainer.current_epoch
-    best, best_epoch = load_best(checkpoints, classifier)
-    # An averaging callback would swap its last average in for the weights of best.ckpt.
-    trainer.callbacks = [callback for callback in trainer.callbacks if not isinstance(callback, WeightAveraging)]
-    loggers, trainer.loggers = trainer.loggers, []  # the curves are complete: no point is added to them
-    [figures] = trainer.validate(classifier, datamodule=data, verbose=False)
-    trainer.loggers = loggers
-    cost = {}
-    if speed and speed.seconds:
-        cost = {"train_seconds": speed.seconds, "images_per_second": speed.images / speed.seconds}
-    return {
-        **{name: value for name, value in sorted(figures.items()) if name.startswith("val/")},
-        **confusion(classifier),
-        "epochs": epochs,
-        **cost,
-        "parameters": sum(parameter.numel() for parameter in classifier.parameters()),
-        "best_epoch": best_epoch,
-        "checkpoint": best,
-        "checkpoint_digest": file_digest(Path(best)),
-    }
-
-
-def confusion(classifier: Classifier) -> dict[str, int]:
-    """How many images the last validation saw, and its true and false negatives and positives (FAKE: positive)."""
-    (tn, fp), (fn, tp) = classifier.val_confusion.compute().tolist()
-    return {"val/images": tn + fp + fn + tp, "val/tn": tn, "val/fp": fp, "val/fn": fn, "val/tp": tp}
 
 
 def hparams(cfg: DictConfig) -> dict[str, Any]:

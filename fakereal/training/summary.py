@@ -22,6 +22,9 @@ def print_summary(cfg: DictConfig, metrics: dict[str, Any], out: Path) -> None:
         "AUROC": f"{metrics['val/auroc']:.4f}",
         "F1": f"REAL {metrics['val/f1_real']:.4f}, FAKE {metrics['val/f1_fake']:.4f}",
         "loss": f"{metrics['val/loss']:.4f}",
+        "calibrated": f"temperature {metrics['temperature']:.3f}, threshold {metrics['threshold']:.3f}: "
+        f"accuracy {metrics['val/calibrated/accuracy']:.2%}, "
+        f"calibration error {metrics['val/ece']:.4f} -> {metrics['val/calibrated/ece']:.4f}",
         "epochs": f"{metrics['epochs']}, best after {metrics['best_epoch']}",
     }
     if "train_seconds" in metrics:

@@ -5,8 +5,14 @@ from itertools import combinations
 
 import numpy as np
 
-from fakereal.auditing.cifar import CIFAR, cifar_classes, identical_by_class
-from fakereal.auditing.duplicates import contents, identical, identical_pairs, similar, write_pairs
+from fakereal.auditing.duplicates import (
+    contents,
+    identical,
+    identical_by_group,
+    identical_pairs,
+    similar,
+    write_pairs,
+)
 
 
 def counted(pairs, part, label):
@@ -58,13 +64,11 @@ def test_no_duplicates_at_all():
     assert set(identical(found).values()) == {0} and list(identical_pairs(found)) == []
 
 
-def test_cifar_classes_are_those_of_the_suffix():
-    names = ["train/FAKE/12.jpg", "a/7 (2).jpg", "a/(3)/0042 (10).png", "x (11).jpg", "x (4)y.jpg"]
-    assert [CIFAR[number] for number in cifar_classes(names)[:3]] == ["airplane", "automobile", "truck"]
-    assert cifar_classes(names)[3:].tolist() == [-1, 0]
+def test_groups_without_duplicates_are_left_out():
     hashes, zeros = np.array([1, 1, 2, 3, 3]), np.zeros(5, dtype=int)
-    by_class = identical_by_class(np.array([4, 4, 4, 5, 6]), hashes, zeros, zeros)
-    assert list(by_class) == ["deer"] and by_class["deer"]["total"] == 1
+    groups = np.array(["deer", "deer", "deer", "dog", "frog"])
+    by_group = identical_by_group(groups, hashes, zeros, zeros)
+    assert list(by_group) == ["deer"] and by_group["deer"]["total"] == 1
 
 
 def test_a_list_of_pairs_says_when_it_is_cut(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ import pytest
 
 from fakereal.config.errors import UserError
 from fakereal.data import cifake as cifake_module
-from fakereal.data.cifake import Cifake
+from fakereal.data.cifake import Cifake, cifar_class
 from fakereal.data.folder import Folder
 from fakereal.data.folder_names import FAKE_NAMES, REAL_NAMES, UNSPLIT, FolderNames
 
@@ -240,3 +240,17 @@ def test_what_lies_outside_of_the_cache_is_not_ours_to_delete(tmp_path, image_tr
     with pytest.raises(UserError, match=r"was not deleted: .*digest"):
         Cifake(cache_dir=str(tmp_path / "cache")).open_images()
     assert len(list(tree.rglob("*.jpg"))) == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "group"),
+    [
+        ("cifake/test/REAL/0001.jpg", "airplane"),
+        ("test/FAKE/0001 (10).jpg", "truck"),
+        ("REAL/12 (3).jpg", "bird"),
+        ("a (2)/5.jpg", "airplane"),
+        ("5 (11).jpg", "unknown"),
+    ],
+)
+def test_the_number_in_a_file_name_of_cifake_is_its_cifar_class(name, group):
+    assert cifar_class(name) == group

@@ -95,3 +95,33 @@ def test_figures_of_known_predictions():
     assert flat["test/auroc"] == pytest.approx(8 / 9)
     expected = -np.log([0.9, 0.8, 0.3, 0.4, 0.8, 0.9]).mean()
     assert flat["test/loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_accuracy_by_folder_of_the_images(run, quick, image_tree, tmp_path):
+    image_tree(tmp_path / "images" / "FAKE" / "sd", 10, splits=())
+    image_tree(tmp_path / "images" / "FAKE" / "gan", 10, splits=(), offset=1)
+    for generator in ("sd", "gan"):  # the class folders that image_tree made below are all FAKE ones here
+        folder = tmp_path / "images" / "FAKE" / generator
+        shutil.rmtree(folder / "REAL")
+        for number, path in enumerate(sorted((folder / "FAKE").iterdir())):
+            path.rename(folder / f"{number}.jpg")
+        (folder / "FAKE").rmdir()
+    image_tree(tmp_path / "real", 20, splits=(), offset=2)
+    shutil.move(tmp_path / "real" / "REAL", tmp_path / "images" / "REAL")
+    assert run("train", *quick).code == 0
+    checkpoint = tmp_path / "run" / "checkpoints" / "best.ckpt"
+    words = ["data=folder", f"data.root={tmp_path / 'images'}", "data.test_fraction=1", "hydra.run.dir=tested"]
+    finished = run("test", f"ckpt_path={checkpoint}", *words)
+    assert finished.code == 0, finished.text
+    with (tmp_path / "tested" / "groups.csv").open() as file:
+        groups = {(row["group"], row["class"]): row for row in csv.DictReader(file)}
+    assert {key: int(row["images"]) for key, row in groups.items()} == {
+        ("FAKE/gan", "FAKE"): 10,
+        ("FAKE/sd", "FAKE"): 10,
+        ("REAL", "REAL"): 20,
+    }
+    with (tmp_path / "tested" / "predictions.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if "/gan/" in row["path"]]
+    right = np.mean([row["prediction"] == "FAKE" for row in rows])
+    assert float(groups["FAKE/gan", "FAKE"]["accuracy"]) == right
+    assert "FAKE/gan" in finished.text

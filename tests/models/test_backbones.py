@@ -120,6 +120,24 @@ def test_cnn_halves_the_map_once_a_block(pooling, batch_norm):
     assert any(isinstance(module, nn.BatchNorm2d) for module in network.modules()) == batch_norm
 
 
+def test_a_stem_halves_the_map_before_the_blocks():
+    network = create_backbone("cnn", kwargs={"stem": 48, "channels": (48, 128, 256)})
+    assert network.forward_features(torch.rand(1, 3, 32, 48)).shape == (1, 256, 2, 3)
+    assert network.min_size == 16 and network.forward_features(torch.rand(1, 3, 16, 31)).shape == (1, 256, 1, 1)
+    with pytest.raises(UserError, match="at least 16"):
+        network(torch.rand(1, 3, 15, 16))
+
+
+def test_channels_are_dropped_whole_and_in_training_alone():
+    network = create_backbone("cnn", kwargs={"channels": (64,), "spatial_dropout": 0.5})
+    images = torch.rand(4, 3, 16, 16)
+    dropped = (network.train().forward_features(images) == 0).flatten(2).all(2).float().mean()
+    assert 0.4 < dropped < 0.6
+    network.eval()
+    assert torch.equal(network.forward_features(images), network.forward_features(images))
+    assert (network.forward_features(images) == 0).flatten(2).all(2).float().mean() < 0.1
+
+
 def test_strided_cnn_takes_a_single_pixel():
     assert CNN(1, channels=(4, 8), pooling="strided")(torch.rand(2, 3, 1, 1)).shape == (2, 1)
 

@@ -125,7 +125,8 @@ def test_an_unfinished_run_comes_with_the_command_that_resumes_it(told, outputs,
     [line] = [line for line in text.splitlines() if "not finished" in line]
     command = line.split("go on with: ")[1]
     assert command.startswith("python -m fakereal.train data=synthetic data.count=400 ")
-    assert command.endswith(f"hydra.run.dir={outputs / 'sweep' / 'lr' / '5'} ckpt_path=last") and " seed=2 " in command
+    assert command.endswith(f" hydra.mode=RUN hydra.run.dir={outputs / 'sweep' / 'lr' / '5'} ckpt_path=last")
+    assert " seed=2 " in command
 
 
 def test_of_two_datasets_with_as_many_runs_the_newer_is_reported(told, outputs, change):

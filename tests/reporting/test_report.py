@@ -156,24 +156,25 @@ def test_a_loss_picks_the_lowest(report, outputs):
 
 def test_the_newest_look_counts_and_looks_are_told(report, outputs, change):
     shutil.copytree(outputs / "test" / "0", outputs / "test" / "again")
-    change(outputs / "test" / "again" / "provenance.json", {"time": "2999-01-01T00:00:00+0000"})
+    later = {"time": "2999-01-01T00:00:00+0000", "overrides": ["ckpt_path=x", "tta=flip"]}
+    change(outputs / "test" / "again" / "provenance.json", later)
     change(outputs / "test" / "again" / "metrics.json", {"test/auroc": 0.125})
-    *_, rows = report("runs=outputs/sweep")
+    _, _, markdown, rows = report("runs=outputs/sweep")
+    assert sorted(row["tested with"] for row in cells(markdown, "Runs")) == ["", "", "", "", "", "tta=flip"]
     [row] = [row for row in rows if row["run"].endswith("/0")]
     assert row["test_looks"] == "2" and row["test/auroc"] == "0.125" and row["test"].endswith("again")
 
 
-def test_an_ensemble_has_its_own_table_and_is_compared(report, outputs, change):
-    # as a test of several checkpoints writes it: lists of paths and digests
-    digests = [metrics_of(outputs, job)["checkpoint_digest"] for job in (1, 2)]
-    paths = [metrics_of(outputs, job)["checkpoint"] for job in (1, 2)]
-    change(outputs / "test" / "2" / "metrics.json", {"checkpoint": paths, "checkpoint_digest": digests})
+def test_an_ensemble_has_its_own_table_and_is_compared(run, report, outputs):
+    members = ",".join(str(outputs / "sweep" / "lr" / str(job) / "checkpoints" / "best.ckpt") for job in (1, 2))
+    finished = run("test", f"ckpt_path=[{members}]", "hydra.run.dir=outputs/test/both", "threads=1")
+    assert finished.code == 0, finished.text
     _, _, markdown, rows = report("runs=outputs")
     rank = {row["run"].rsplit("/", 1)[1]: row["rank"] for row in rows}
     [row] = cells(markdown, "Ensembles")
     assert row["members"] == f"#{rank['1']}, #{rank['2']}" and row["images"] == "80"
-    assert len(cells(markdown, "Pairs of tests")) == 3
-    assert cells(markdown, "Pairs of tests")[0]["pair"].startswith("E1 and #")
+    pairs = [row["pair"] for row in cells(markdown, "Pairs of tests")]
+    assert len(pairs) == 6 and sum(pair.startswith("E1 and #") for pair in pairs) == 3
 
 
 def test_the_published_figure_stands_beside_ours(report, outputs, change):
@@ -219,3 +220,19 @@ def test_the_command_starts_without_torch(outputs, tmp_path):
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "report" / "report.html").exists()
+
+
+def test_the_ledger_tells_how_often_the_test_split_was_looked_at(report, run, made, outputs):
+    _, _, markdown, rows = report("runs=outputs")
+    assert len(cells(markdown, "Looks at the test split")) == 3, "not the look at other images"
+    assert "looked at 3 times, with 3 different checkpoints" in markdown and "more than once" not in markdown
+    job = next(row["run"].rsplit("/", 1)[1] for row in rows if row["test/accuracy"])
+    best = outputs / "sweep" / "lr" / job / "checkpoints" / "best.ckpt"
+    assert run("test", f"ckpt_path={best}", "hydra.run.dir=outputs/again").code == 0
+    shutil.rmtree(outputs / "again")  # the result may be gone, the look is not
+    _, _, markdown, rows = report("runs=outputs")
+    rank = next(row["rank"] for row in rows if row["run"].rsplit("/", 1)[1] == job)
+    assert f"#{rank} (2 times)" in section(markdown, "Looks at the test split")
+    assert next(row["test_looks"] for row in rows if row["rank"] == rank) == "2"
+    _, _, markdown, _ = report("runs=outputs", "ledger=none.jsonl")
+    assert "## Looks at the test split" not in markdown

@@ -1,0 +1,147 @@
+"""Temperature and decision threshold, fitted on validation; and how well probabilities are calibrated."""
+
+import logging
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+log = logging.getLogger(__name__)
+BINS = 15
+TEMPERATURES = (0.05, 20.0)
+EPSILON = 1e-7  # the negative log-likelihood of a certain mistake stays finite
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What turns a logit into a decision: FAKE where sigmoid(logit / temperature) >= threshold."""
+
+    temperature: float = 1.0
+    threshold: float = 0.5
+
+
+class Calibration:
+    """How temperature and threshold are found, from the logits of best.ckpt on validation alone.
+
+    Args:
+        temperature: divide logits by the temperature that minimises their negative log-likelihood (Guo et al.
+            2017), or leave them.
+        threshold: the cut that maximises accuracy, or Youden's index (true- minus false-positive rate, Youden
+            1950), or the lowest whose false-positive rate is at most `max_fpr`; or a probability.
+        max_fpr: share of REAL images that may be called FAKE, for `threshold="fpr"`.
+        min_images: of each class; with fewer on validation nothing is fitted.
+    """
+
+    def __init__(
+        self,
+        temperature: bool = True,
+        threshold: Literal["accuracy", "youden", "fpr"] | Annotated[float, Field(gt=0, lt=1)] = "accuracy",
+        max_fpr: Annotated[float, Field(gt=0, lt=1)] = 0.01,
+        min_images: Annotated[int, Field(ge=1)] = 200,
+    ):
+        self.temperature, self.threshold = temperature, threshold
+        self.max_fpr, self.min_images = max_fpr, min_images
+
+    def fit(self, logits: np.ndarray, labels: np.ndarray) -> Fitted:
+        """From logits (N,) and labels (N,) of 0 and 1; a log line where there are too few images."""
+        given = self.threshold if isinstance(self.threshold, float) else 0.5
+        fewest = int(min((labels == 0).sum(), (labels == 1).sum()))
+        if fewest < self.min_images:
+            log.warning(
+                "Not calibrated: validation has %d images of a class, fewer than calibration.min_images=%d; "
+                "probabilities stay as they are, the threshold %g",
+                *(fewest, self.min_images, given),
+            )
+            return Fitted(threshold=given)
+        temperature = fit_temperature(logits, labels) if self.temperature else 1.0
+        if not isinstance(self.threshold, str):
+            return Fitted(temperature, given)
+        probabilities = sigmoid(logits / temperature)
+        return Fitted(temperature, choose_threshold(probabilities, labels, self.threshold, self.max_fpr))
+
+
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """Probabilities of logits, in float64."""
+    from scipy.special import expit
+
+    return expit(np.asarray(logits, dtype=np.float64))
+
+
+def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The divisor of the logits (N,) with the least negative log-likelihood, between 0.05 and 20."""
+    from scipy.optimize import minimize_scalar
+
+    logits = np.asarray(logits, dtype=np.float64)
+    signed = np.where(labels == 1, -logits, logits)  # -log sigmoid(z) = log(1 + exp(-z))
+
+    def loss(log_temperature: float) -> float:
+        return float(np.logaddexp(0, signed * np.exp(-log_temperature)).mean())
+
+    found = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-6})
+    return float(np.exp(found.x))
+
+
+def choose_threshold(
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    rule: Literal["accuracy", "youden", "fpr"],
+    max_fpr: float = 0.01,
+) -> float:
+    """The threshold of probabilities (N,) that a rule of `Calibration` asks for; of equals that closest to 0.5.
+
+    It lies midway between two neighbouring probabilities.
+    """
+    edges = np.concatenate(([0.0], np.unique(probabilities), [1.0]))
+    cuts = (edges[:-1] + edges[1:]) / 2
+    false_positive, true_positive = (_share_from(probabilities[labels == label], cuts) for label in (0, 1))
+    if rule == "fpr":
+        return float(cuts[np.argmax(false_positive <= max_fpr)])  # cuts ascend: the first is the lowest
+    real, fake = ((labels == 0).mean(), (labels == 1).mean()) if rule == "accuracy" else (0.5, 0.5)
+    score = fake * true_positive - real * false_positive
+    best = cuts[np.isclose(score, score.max(), rtol=0, atol=0.5 / len(labels) / len(labels))]
+    return float(best[np.argmin(np.abs(best - 0.5))])
+
+
+def _share_from(values: np.ndarray, cuts: np.ndarray) -> np.ndarray:
+    """Share of the values that are at least each cut."""
+    return 1 - np.searchsorted(np.sort(values), cuts, "left") / len(values)
+
+
+def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Mean negative log-likelihood in nats, of labels (N,) under probabilities (N,) of FAKE."""
+    p = np.clip(probabilities.astype(np.float64), EPSILON, 1 - EPSILON)
+    return float(-np.where(labels == 1, np.log(p), np.log1p(-p)).mean())
+
+
+def brier(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Mean squared error of the probabilities (Brier 1950)."""
+    return float(np.square(probabilities.astype(np.float64) - labels).mean())
+
+
+def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = BINS) -> tuple[np.ndarray, ...]:
+    """Of bins of equal mass: mean probability, share of FAKE, and count, each (bins,)."""
+    order = np.argsort(probabilities, kind="stable")
+    parts = [part for part in np.array_split(order, bins) if len(part)]
+    said = np.array([probabilities[part].mean(dtype=np.float64) for part in parts])
+    were = np.array([labels[part].mean(dtype=np.float64) for part in parts])
+    return said, were, np.array([len(part) for part in parts])
+
+
+def calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Expected calibration error over 15 bins of equal mass (Nguyen & O'Connor 2015)."""
+    said, were, counts = reliability(labels, probabilities)
+    return float(np.average(np.abs(said - were), weights=counts))
+
+
+def fpr_at_tpr(labels: np.ndarray, probabilities: np.ndarray, tpr: float = 0.95) -> float:
+    """Share of REAL images called FAKE at the highest threshold that finds `tpr` of the FAKE ones."""
+    fake = np.sort(probabilities[labels == 1])
+    cut = fake[int(np.floor((1 - tpr) * len(fake)))]
+    return float((probabilities[labels == 0] >= cut).mean())
+
+
+def precision_at(prevalence: float, true_positive_rate: float, false_positive_rate: float) -> float:
+    """Share of FAKE among the images called FAKE, where `prevalence` of all are FAKE; 0 where none is called so."""
+    called = prevalence * true_positive_rate + (1 - prevalence) * false_positive_rate
+    return prevalence * true_positive_rate / called if called else 0.0

@@ -1,0 +1,44 @@
+"""Accuracy by group of the test images: by folder (generator, category), or by CIFAR class."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fakereal import CLASSES
+from fakereal.evaluation.intervals import wilson
+from fakereal.evaluation.report import Evaluation
+
+HEADER = ("group", "class", "images", "accuracy", "accuracy_low", "accuracy_high", "mean_prob_fake")
+
+
+def by_group(evaluation: Evaluation, groups: list[str]) -> list[dict[str, Any]]:
+    """A row for each group and class, sorted; none where the groups tell no more than the classes do.
+
+    `groups`: of each image (N,).
+    """
+    names, number = np.unique(np.array(groups), return_inverse=True)
+    if len(names) <= len(CLASSES):
+        return []
+    right = evaluation.predictions == evaluation.labels
+    rows = []
+    for index, name in enumerate(names):
+        for label, cls in enumerate(CLASSES):
+            mask = (number == index) & (evaluation.labels == label)
+            if not (count := int(mask.sum())):
+                continue
+            hits = int(right[mask].sum())
+            mean = float(evaluation.probabilities[mask].mean())
+            rows.append(
+                dict(zip(HEADER, (str(name), cls, count, hits / count, *wilson(hits, count), mean), strict=True))
+            )
+    return rows
+
+
+def write_groups(path: Path, rows: list[dict[str, Any]]) -> None:
+    """groups.csv."""
+    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        writer = csv.DictWriter(file, HEADER)
+        writer.writeheader()
+        writer.writerows(rows)

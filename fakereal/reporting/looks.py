@@ -1,0 +1,41 @@
+"""The ledger of looks at the test split, as far as it concerns a report's data."""
+
+from collections import Counter
+
+from fakereal.evaluation.ledger import members_of
+from fakereal.reporting.content import Block, Table, Text, four, percent
+from fakereal.reporting.gather import Findings
+
+FIGURES = (("test/accuracy", percent), ("test/auroc", four))
+SHOWN = 50
+
+
+def looks_blocks(found: Findings) -> list[Block]:
+    """How often the test split was looked at, with what, and which checkpoints more than once."""
+    if not found.looks:
+        return []
+    runs = {(run.metrics["checkpoint_digest"],): found.ref(run) for run in found.runs}
+    counts = Counter(map(members_of, found.looks))
+    times = "once" if len(found.looks) == 1 else f"{len(found.looks)} times"
+    blocks: list[Block] = [
+        Text(
+            f"The ledger counts every test: these images were looked at {times}, with {len(counts)} different "
+            "checkpoints or ensembles. The best of several test figures is too good, for it was chosen by the test; "
+            "this report chooses by validation."
+        )
+    ]
+    again = [f"{runs.get(digests, digests[0][:12])} ({n} times)" for digests, n in counts.items() if n > 1]
+    if again:
+        blocks.append(
+            Text(f"Looked at more than once, so do not choose between their settings by test: {', '.join(again)}.")
+        )
+    rows = []
+    for number, look in enumerate(found.looks, start=1):
+        digests = members_of(look)
+        members = ", ".join(runs.get((digest,), digest[:12]) for digest in digests)
+        figures = [form(look[name]) if name in look else "" for name, form in FIGURES]
+        rows.append([str(number), str(look.get("time", "")), members, *figures])
+    if len(rows) > SHOWN:
+        blocks.append(Text(f"The newest {SHOWN} of {len(rows)}:"))
+    blocks.append(Table(("look", "time", "checkpoint", "accuracy", "AUROC"), rows[-SHOWN:]))
+    return blocks

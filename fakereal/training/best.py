@@ -1,0 +1,97 @@
+"""The end of a training: best.ckpt is validated once more and calibrated, and its figures are gathered."""
+
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import WeightAveraging
+
+from fakereal.config.errors import UserError
+from fakereal.evaluation.calibration import Calibration, Fitted, brier, calibration_error, log_loss, sigmoid
+from fakereal.models.checkpoint import file_digest
+from fakereal.models.classifier import Classifier
+from fakereal.reporting.plots import reliability_figure, save_png
+from fakereal.training.callbacks import Throughput
+from fakereal.training.checkpoints import AtomicCheckpointIO, BestCheckpoint, load_best
+from fakereal.training.figures import tensorboard_of
+
+
+def best_metrics(
+    trainer: L.Trainer, classifier: Classifier, calibration: Calibration | None, out: Path
+) -> dict[str, Any]:
+    """The figures of best.ckpt, at threshold 0.5 and calibrated, and what the run cost.
+
+    Temperature and threshold are fitted here, on validation, and kept in best.ckpt.
+    """
+    checkpoints = trainer.checkpoint_callback
+    if not isinstance(checkpoints, BestCheckpoint):
+        raise UserError("callbacks.checkpoint is needed: metrics.json holds the figures of best.ckpt.")
+    speed = next((c for c in trainer.callbacks if isinstance(c, Throughput)), None)
+    epochs = trainer.current_epoch
+    best, best_epoch = load_best(checkpoints, classifier)
+    # An averaging callback would swap its last average in for the weights of best.ckpt.
+    trainer.callbacks = [callback for callback in trainer.callbacks if not isinstance(callback, WeightAveraging)]
+    loggers, trainer.loggers = trainer.loggers, []  # the curves are complete: no point is added to them
+    [figures] = trainer.validate(classifier, datamodule=trainer.datamodule, verbose=False)
+    trainer.loggers = loggers
+
+    logits, labels = (values.numpy() for values in classifier.validated())
+    fitted = calibration.fit(logits, labels) if calibration else Fitted()
+    classifier.temperature, classifier.threshold = fitted.temperature, fitted.threshold
+    if trainer.is_global_zero:
+        keep(fitted, best)
+        draw(trainer, logits, labels, fitted, out)
+    trainer.strategy.barrier()
+    cost = {}
+    if speed and speed.seconds:
+        cost = {"train_seconds": speed.seconds, "images_per_second": speed.images / speed.seconds}
+    return {
+        **{name: value for name, value in sorted(figures.items()) if name.startswith("val/")},
+        **validation_figures(logits, labels, fitted),
+        "epochs": epochs,
+        **cost,
+        "parameters": sum(parameter.numel() for parameter in classifier.parameters()),
+        "best_epoch": best_epoch,
+        "checkpoint": best,
+        "checkpoint_digest": file_digest(Path(best)),
+    }
+
+
+def validation_figures(logits: np.ndarray, labels: np.ndarray, fitted: Fitted) -> dict[str, Any]:
+    """Counts at threshold 0.5 (FAKE is positive), and calibration before and after."""
+    raw, after = sigmoid(logits), sigmoid(logits / fitted.temperature)
+    said, fake = raw >= 0.5, labels == 1
+    counts = {"tn": ~said & ~fake, "fp": said & ~fake, "fn": ~said & fake, "tp": said & fake}
+    return {
+        "val/images": len(labels),
+        **{f"val/{name}": int(mask.sum()) for name, mask in counts.items()},
+        "val/ece": calibration_error(labels, raw),
+        "val/brier": brier(labels, raw),
+        "val/calibrated/accuracy": float(((after >= fitted.threshold) == fake).mean()),
+        "val/calibrated/loss": log_loss(labels, after),
+        "val/calibrated/ece": calibration_error(labels, after),
+        "val/calibrated/brier": brier(labels, after),
+        "temperature": fitted.temperature,
+        "threshold": fitted.threshold,
+    }
+
+
+def keep(fitted: Fitted, path: str) -> None:
+    """Writes temperature and threshold into a checkpoint."""
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    checkpoint["fakereal"] |= {"temperature": fitted.temperature, "threshold": fitted.threshold}
+    AtomicCheckpointIO().save_checkpoint(checkpoint, path)
+
+
+def draw(trainer: L.Trainer, logits: np.ndarray, labels: np.ndarray, fitted: Fitted, out: Path) -> None:
+    """The reliability diagram before and after, as reliability.png and in TensorBoard."""
+    curves = {
+        "as trained": (labels, sigmoid(logits)),
+        f"temperature {fitted.temperature:.2f}": (labels, sigmoid(logits / fitted.temperature)),
+    }
+    figure = reliability_figure(curves, "Validation")
+    save_png(figure, out / "reliability.png")
+    if board := tensorboard_of(trainer):
+        board.add_figure("val/reliability", figure, trainer.global_step)

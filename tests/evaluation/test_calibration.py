@@ -1,0 +1,134 @@
+"""Temperature and threshold: against known truths, brute force, and from training to test."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from fakereal.evaluation.calibration import (
+    Calibration,
+    Fitted,
+    calibration_error,
+    choose_threshold,
+    fit_temperature,
+    fpr_at_tpr,
+    log_loss,
+    precision_at,
+    reliability,
+    sigmoid,
+)
+from fakereal.models.checkpoint import load_classifier
+
+
+def drawn(count=20_000, seed=0):
+    """Log-odds, and labels that come true with exactly these odds."""
+    generator = np.random.default_rng(seed)
+    logits = generator.normal(0, 2, count)
+    return logits, (generator.random(count) < sigmoid(logits)).astype(np.float32)
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])
+def test_the_temperature_undoes_over_and_under_confidence(factor):
+    logits, labels = drawn()
+    assert fit_temperature(logits * factor, labels) == pytest.approx(factor, rel=0.05)
+    before, after = sigmoid(logits * factor), sigmoid(logits * factor / fit_temperature(logits * factor, labels))
+    assert calibration_error(labels, after) < 0.015
+    assert log_loss(labels, after) <= log_loss(labels, before) + 1e-9
+    if factor != 1:
+        assert calibration_error(labels, before) > 3 * calibration_error(labels, after)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("rule", ["accuracy", "youden"])
+def test_the_threshold_is_as_good_as_the_best_of_all(rule, seed):
+    generator = np.random.default_rng(seed)
+    labels = (generator.random(60) < 0.3).astype(np.float32)
+    p = np.round(sigmoid(generator.normal(labels * 2 - 2, 1.5)), 2)  # with ties
+
+    def score(cut):
+        called = p >= cut
+        recalls = called[labels == 1].mean(), (~called)[labels == 0].mean()
+        return ((called == labels).mean()) if rule == "accuracy" else sum(recalls)
+
+    best = max(score(cut) for cut in np.linspace(0, 1.01, 500))
+    assert score(choose_threshold(p, labels, rule)) == pytest.approx(best)
+
+
+@pytest.mark.parametrize("max_fpr", [0.01, 0.05, 0.3])
+def test_a_false_positive_rate_is_kept_to_and_used_up(max_fpr):
+    logits, labels = drawn()
+    p = sigmoid(logits)
+    rate = (p[labels == 0] >= choose_threshold(p, labels, "fpr", max_fpr)).mean()
+    assert max_fpr - 0.001 <= rate <= max_fpr
+
+
+def test_few_images_are_not_fitted(caplog):
+    logits, labels = drawn(300)
+    assert Calibration(min_images=200).fit(logits, labels) == Fitted()
+    assert "fewer than calibration.min_images=200" in caplog.text
+    assert Calibration(min_images=200, threshold=0.7).fit(logits, labels) == Fitted(1.0, 0.7)
+    assert Calibration(min_images=100).fit(logits, labels) != Fitted()
+
+
+def test_bins_hold_equal_numbers():
+    logits, labels = drawn(1_003)
+    said, were, counts = reliability(labels, sigmoid(logits))
+    assert counts.sum() == 1_003 and counts.max() - counts.min() <= 1 and len(counts) == 15
+    assert (np.diff(said) > 0).all() and np.average(were, weights=counts) == pytest.approx(labels.mean())
+
+
+def test_false_positives_at_95_of_true_ones_and_precision_by_prevalence():
+    labels, p = np.repeat([0, 1], 100), np.concatenate((np.linspace(0, 0.99, 100), np.linspace(0.5, 1, 100)))
+    assert fpr_at_tpr(labels, p) == pytest.approx((p[:100] >= np.sort(p[100:])[5]).mean())
+    assert (p[100:] >= np.sort(p[100:])[5]).mean() == 0.95
+    assert precision_at(0.5, 0.9, 0.1) == pytest.approx(0.9)
+    assert precision_at(0.01, 0.9, 0.1) == pytest.approx(0.009 / (0.009 + 0.099))
+    assert precision_at(0.5, 0, 0) == 0
+
+
+def test_what_training_fitted_is_what_test_uses(run, quick, tmp_path):
+    words = (
+        *quick,
+        "data.count=600",
+        "data.val_fraction=0.3",
+        "calibration.min_images=50",
+        "calibration.threshold=fpr",
+    )
+    finished = run("train", *words, "calibration.max_fpr=0.2")
+    assert finished.code == 0, finished.text
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    loaded = load_classifier(tmp_path / "run" / "checkpoints" / "best.ckpt")
+    assert loaded.digest == metrics["checkpoint_digest"], "the digest is that of the calibrated checkpoint"
+    assert (loaded.classifier.temperature, loaded.classifier.threshold) == (
+        metrics["temperature"],
+        metrics["threshold"],
+    )
+    assert metrics["temperature"] != 1 and metrics["threshold"] != 0.5
+    assert metrics["val/calibrated/loss"] <= metrics["val/loss"] + 1e-6
+    assert (tmp_path / "run" / "reliability.png").stat().st_size > 5_000
+
+    finished = run("test", f"ckpt_path={loaded.path}", "hydra.run.dir=tested")
+    assert finished.code == 0, finished.text
+    tested = json.loads((tmp_path / "tested" / "metrics.json").read_text())
+    assert tested["test/threshold"] == metrics["threshold"]
+    for name in ("ece", "brier", "fpr_at_95_tpr", "precision_fake_at_0.1", "precision_fake_at_0.01"):
+        assert 0 <= tested[f"test/{name}_low"] <= tested[f"test/{name}_high"] <= 1
+    with (tmp_path / "tested" / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert all((float(row["prob_fake"]) >= metrics["threshold"]) == (row["prediction"] == "FAKE") for row in rows)
+    images = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
+    with torch.inference_mode():
+        expected = torch.sigmoid(loaded.classifier(images) / metrics["temperature"])
+        torch.testing.assert_close(loaded.classifier.probabilities(images), expected)
+
+
+def test_without_calibration_nothing_is_fitted(run, quick, tmp_path):
+    finished = run("train", *quick, "calibration=null")
+    assert finished.code == 0 and "Not calibrated" not in finished.text, finished.text
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert (metrics["temperature"], metrics["threshold"]) == (1.0, 0.5)
+    assert metrics["val/calibrated/accuracy"] == pytest.approx(metrics["val/accuracy"])
+    wrong = run("train", *quick, "calibration.threshold=best", "calibration.max_fpr=2")
+    assert wrong.code == 1 and "calibration.threshold" in wrong.text and "calibration.max_fpr" in wrong.text
