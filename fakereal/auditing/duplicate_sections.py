@@ -52,7 +52,10 @@ def near_blocks(found: Findings) -> list[Block]:
             rows.append([str(distance), *(f"{int(cell.sum()):,}" for cell in cells)])
     names = ("REAL-REAL", "REAL-FAKE", "FAKE-FAKE")
     header = ("bits that differ", *(f"{name}{what}" for what in (", close", ", found") for name in names))
-    blocks: list[Block] = [Text(_how_near(found)), Text(_false_alarms(found)), Table(header, rows)]
+    blocks: list[Block] = [Text(_how_near(found)), Text(_false_alarms(found))]
+    if not rows:
+        return blocks
+    blocks.append(Table(header, rows))
     blocks.append(Text("The same by where the images stand; an image that repeats makes as many pairs:"))
     blocks.append(Table(("", *PAIRS.values()), [_counts(found, "nearly the same", found.counts["near"])]))
     order = np.flatnonzero(near.found)

@@ -25,8 +25,9 @@ def shortcut_verdicts(found: Findings) -> list[Verdict]:
     if not any(shortcut.of_file for shortcut in found.shortcuts):
         lines.append(Verdict("note", "Shortcuts", "The images are generated: there are no files to look at."))
     varied = [shortcut for shortcut in found.shortcuts if not shortcut.constant]
-    if sum(shortcut.of_file for shortcut in varied) == 2:  # one fact, and again all facts together
-        varied = [shortcut for shortcut in varied if shortcut.name != "file"]
+    single = [shortcut for shortcut in varied if shortcut.of_file and shortcut.name != "file"]
+    if len(single) == 1 or any(shortcut.low > found.cfg.shortcut for shortcut in single):
+        varied = [shortcut for shortcut in varied if shortcut.name != "file"]  # together they say nothing new
     return lines + [_shortcut(found, shortcut) for shortcut in varied]
 
 

@@ -31,10 +31,10 @@ def _exact(found: Findings) -> Verdict:
         return Verdict("ok", "Exact duplicates", "No two images have the same bytes or the same pixels.")
     places = [f"{exact[f'within_{name}']:,} within {name}" for name in SPLITS if exact[f"within_{name}"]]
     places += [f"{exact['across_splits']:,} across splits"] if exact["across_splits"] else []
-    text = f"{exact['total']:,} pairs of byte-identical images" + (f": {', '.join(places)}." if places else ".")
+    text = f"{_count(exact['total'], 'pair')} of byte-identical images" + (f": {', '.join(places)}." if places else ".")
     if more := pixels["total"] - exact["total"]:
         size = f"{found.data.size} x {found.data.size}"
-        text += f" {more:,} more pairs have the same pixels at {size} but other bytes."
+        text += f" {_count(more, 'pair')} of the same pixels at {size} but other bytes."
     if found.by_cifar_class:
         named = ", ".join(f"{name} {figures['total']:,}" for name, figures in found.by_cifar_class.items())
         text += f" By CIFAR class: {named}."
@@ -48,14 +48,16 @@ def _leaked(found: Findings) -> list[Verdict]:
         return [Verdict("note", "Leaks", f"There is no {split} split, so that leaks across splits cannot be told.")]
     count, exact = (found.counts[kind]["test_images_in_train"] for kind in ("pixels", "exact"))
     if not count and (across := found.counts["pixels"]["across_splits"]):
-        text = f"No test image also stands in train, but {across:,} pairs of equal images have one image in val."
+        text = (
+            f"No test image also stands in train, but there are {_count(across, 'pair')} of equal images across splits."
+        )
         return [Verdict("note", "Leaks", text, "data.drop_duplicates=true drops val images that also stand in test.")]
     if not count:
         return [Verdict("ok", "Leaks", f"None of the {tested:,} test images also stands in train.")]
     leaked = (found.part == 2) & (found.same.parts[found.same.of, 0] > 0)
     counts = np.bincount(found.label[leaked], minlength=len(CLASSES))
     split = " and ".join(f"{n:,} {cls}" for cls, n in zip(CLASSES, counts, strict=True) if n)
-    text = f"{count:,} of {tested:,} test images ({count / tested:.1%}; {split}) also stand in train"
+    text = f"{count:,} of {_count(tested, 'test image')} ({count / tested:.1%}; {split}) also stand in train"
     text += ", byte for byte." if exact == count else f", {exact:,} of them byte for byte."
     remedy = (
         "Train with data.drop_duplicates=true. Of a network trained with them, report the test figure without these "
@@ -67,7 +69,7 @@ def _leaked(found: Findings) -> list[Verdict]:
 def _contradictions(found: Findings) -> list[Verdict]:
     if not (count := found.counts["pixels"]["across_classes"]):
         return []
-    text = f"{count:,} pairs of images with the same pixels are REAL once and FAKE once."
+    text = f"{_count(count, 'pair')} of images with the same pixels, one called REAL and the other FAKE."
     return [Verdict("warning", "Contradicting labels", text, "Find out which label is right; remove the other image.")]
 
 
@@ -78,12 +80,10 @@ def _near(found: Findings) -> list[Verdict]:
         return [Verdict("ok", title, f"No two different images look nearly the same.{flat}")]
     tested, leaked = int((found.part == 2).sum()), near["test_images_in_train"]
     least = "" if found.near.complete else "At least "
-    text = (
-        f"{least}{near['total']:,} pairs of different images look nearly the same, {near['across_splits']:,} of them "
-    )
-    text += f"across splits and {near['across_classes']:,} across classes.{flat}"
+    text = f"{least}{_count(near['total'], 'pair')} of different images that look nearly the same, "
+    text += f"{near['across_splits']:,} across splits and {near['across_classes']:,} across classes.{flat}"
     if leaked:
-        text += f" {leaked:,} test images ({leaked / tested:.1%}) have one in train."
+        text += f" {leaked:,} of {_count(tested, 'test image')} ({leaked / tested:.1%}) resemble one in train."
     remedy = "data.drop_duplicates=true leaves these in: look at the pairs in duplicates.csv."
     return [Verdict("warning" if leaked > MANY * tested else "note", title, text, remedy)]
 
@@ -120,5 +120,9 @@ def headline(found: Findings, lines: list[Verdict]) -> str:
     counts = {level: sum(line.level == level for line in lines) for level in ("warning", "note")}
     if not any(counts.values()):
         return f"Nothing wrong was found ({images})."
-    words = [f"{count} {level}{'s' if count > 1 else ''}" for level, count in counts.items() if count]
+    words = [_count(count, level) for level, count in counts.items() if count]
     return f"{' and '.join(words)} ({images})."
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -1,5 +1,6 @@
 """Train images that also stand in test: told, and left out on demand."""
 
+import json
 import shutil
 
 import numpy as np
@@ -66,3 +67,17 @@ def test_generated_images_have_none(caplog):
     data = Synthetic(count=100, drop_duplicates=True)
     data.setup("fit")
     assert sum(map(len, data.splits.values())) == 100 and not caplog.records
+
+
+def test_a_training_without_them_has_no_leaked_test_images(leaky, run, quick, tmp_path):
+    words = (*quick, "data=folder", f"data.root={leaky}", "data.size=32", "data.val_fraction=0.3", "threads=1")
+    words = tuple(word for word in words if word != "data.count=200" and word != "data=synthetic")
+    told = run("train", *words)
+    assert told.code == 0 and "also stand in the test split" in told.text
+    quiet = run("train", *words, "data.drop_duplicates=true", f"hydra.run.dir={tmp_path / 'dropped'}")
+    assert quiet.code == 0 and "also stand in the test split" not in quiet.text
+    for name, leaked in (("run", True), ("dropped", False)):
+        ckpt_path = tmp_path / name / "checkpoints" / "best.ckpt"
+        tested = run("test", f"ckpt_path={ckpt_path}", f"hydra.run.dir={tmp_path / 'test' / name}", "threads=1")
+        figures = json.loads((tmp_path / "test" / name / "metrics.json").read_text())
+        assert tested.code == 0 and ("test/without_leaked/accuracy" in figures) == leaked
