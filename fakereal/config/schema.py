@@ -47,6 +47,10 @@ KEYS: dict[str, Any] = {
     "published": Published | None,
     "runs": str | list[str],
     "tests": str | list[str] | None,
+    "corruptions": str | Annotated[tuple[str, ...], Field(min_length=1)],
+    "severities": Annotated[tuple[Annotated[int, Field(ge=1, le=5)], ...], Field(min_length=1)],
+    "limit": Annotated[int, Field(ge=2)] | None,
+    "split": Literal["test", "val"],
     "resamples": Annotated[int, Field(ge=100)],
     "title": str | None,
     "monitor": Literal[

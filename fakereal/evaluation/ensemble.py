@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fakereal.config.errors import UserError
-from fakereal.evaluation.report import Evaluation
+from fakereal.evaluation.evaluation import Evaluation
 from fakereal.models.checkpoint import Loaded, load_classifier
 
 # How images were made small belongs to the network: it is the same wherever they come from.

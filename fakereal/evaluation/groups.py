@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from fakereal import CLASSES
+from fakereal.evaluation.evaluation import Evaluation
 from fakereal.evaluation.intervals import wilson
-from fakereal.evaluation.report import Evaluation
 
 HEADER = ("group", "class", "images", "accuracy", "accuracy_low", "accuracy_high", "mean_prob_fake")
 

@@ -15,7 +15,8 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float
     share, spread = successes / trials, z * z / trials
     centre = (share + spread / 2) / (1 + spread)
     half = z / (1 + spread) * sqrt(share * (1 - share) / trials + spread / (4 * trials))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # At the ends the bounds are exact, which rounding would miss.
+    return centre - half if successes else 0.0, centre + half if successes < trials else 1.0
 
 
 def auroc_interval(area: float, positives: int, negatives: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fakereal import CLASSES
-from fakereal.evaluation.report import PREVALENCES, Evaluation
+from fakereal.evaluation.evaluation import PREVALENCES, Evaluation
 from fakereal.reporting.plots import (
     confusion_figure,
     precision_recall_figure,

@@ -21,10 +21,10 @@ from fakereal.data.folder import Folder
 from fakereal.data.store import write_json
 from fakereal.data.synthetic import Synthetic
 from fakereal.evaluation.ensemble import PREPROCESSING, combine, load_members, write_members
+from fakereal.evaluation.evaluation import Evaluation
 from fakereal.evaluation.groups import by_group, write_groups
 from fakereal.evaluation.ledger import record_look
 from fakereal.evaluation.output import print_evaluation, write_figures
-from fakereal.evaluation.report import Evaluation
 from fakereal.models.checkpoint import Loaded
 from fakereal.training.callbacks import progress_bar
 from fakereal.training.environment import prepare
@@ -52,8 +52,7 @@ def test(cfg: DictConfig) -> dict[str, Any]:
         member.classifier.hparams.tta = cfg.tta or member.classifier.hparams.tta
         with explained_out_of_memory(data.batch_size, member.classifier.hparams.image_size):
             trainer.test(member.classifier, datamodule=data, verbose=False)
-    if "_target_" not in cfg.data and data.images.digest != members[0].data["images"]:
-        log.warning("The images are not those of training: a test split carved anew may hold former training images")
+    warn_of_other_images(cfg.data, data, members[0])
     split, probabilities = data.splits["test"], np.stack(collected.members)
     threshold = float(np.mean([member.classifier.threshold for member in members]))
     evaluation = Evaluation(split.labels, combine(probabilities), threshold)
@@ -118,6 +117,12 @@ def open_data(node: DictConfig, loaded: Loaded) -> ImageDataModule:
     if wrong:
         raise UserError("\n".join(wrong))
     return cls(**{key: value for key, value in said.items() if key in known} | given)
+
+
+def warn_of_other_images(node: DictConfig, data: ImageDataModule, loaded: Loaded) -> None:
+    """A line in the log where the data of the checkpoint are no longer the images that it was trained on."""
+    if "_target_" not in node and data.images.digest != loaded.data["images"]:
+        log.warning("The images are not those of training: a test split carved anew may hold former training images")
 
 
 def without_leaked(evaluation: Evaluation, data: ImageDataModule) -> dict[str, Any]:

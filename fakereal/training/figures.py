@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from torchvision.utils import make_grid
 
-from fakereal.evaluation.report import Evaluation
+from fakereal.evaluation.evaluation import Evaluation
 from fakereal.reporting.plots import confusion_figure
 
 GRID = 32  # images shown

@@ -16,6 +16,10 @@ def test_wilson_is_the_score_interval(successes, trials):
     assert wilson(successes, trials) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
+def test_wilson_ends_exactly_at_0_and_1():
+    assert wilson(0, 1_234)[0] == 0.0 and wilson(1_234, 1_234)[1] == 1.0
+
+
 def test_wilson_of_nothing_is_everything():
     assert wilson(0, 0) == (0.0, 1.0)
 

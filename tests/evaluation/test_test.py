@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from fakereal.evaluation.report import Evaluation
+from fakereal.evaluation.evaluation import Evaluation
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""All figures of a set of predictions: one place for `test` and for whatever compares tests."""
+"""All figures of a set of predictions: one place for every command that has some."""
 
 from dataclasses import dataclass
 from typing import Any

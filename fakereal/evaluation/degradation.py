@@ -1,0 +1,95 @@
+"""What a corruption costs, and whether the threshold fails or the ranking."""
+
+from typing import Any
+
+import numpy as np
+
+from fakereal.evaluation.calibration import calibration_error, choose_threshold
+from fakereal.evaluation.evaluation import Evaluation
+from fakereal.evaluation.intervals import bootstrap, wilson
+
+LOSSES = ("lost_to_threshold", "lost_to_ranking")
+MEANS = ("accuracy", "auroc", *LOSSES, "false_positive_rate", "false_negative_rate")
+
+
+def cell_figures(evaluation: Evaluation, clean_oracle: float | None = None) -> dict[str, float]:
+    """Figures of one corruption at one severity, by name, with 95% intervals as NAME_low and NAME_high.
+
+    accuracy: at the frozen threshold (Wilson).
+    auroc: bootstrap within the classes.
+    oracle_accuracy, oracle_threshold: the best that any threshold reaches, found on these very images: no figure
+        to expect of anybody who does not know their labels.
+    lost_to_threshold: oracle_accuracy - accuracy, which another threshold would win back. Of clean images too it
+        is a little above 0, as the oracle fits their noise.
+    lost_to_ranking: `clean_oracle` (None: these are the clean images) - oracle_accuracy, which none would.
+    false_positive_rate: REAL called FAKE; false_negative_rate: FAKE called REAL (Wilson).
+    loss: log-loss in nats; ece: expected calibration error, of the probabilities at the frozen temperature.
+    """
+    accuracy, interval, _ = evaluation.accuracy()
+    cut = choose_threshold(evaluation.probabilities, evaluation.labels, "accuracy")
+    # In float64: the cut lies between two neighbouring float32.
+    wide = evaluation.probabilities.astype(np.float64)
+    oracle = Evaluation(evaluation.labels, wide, cut).accuracy()[0]
+    (tn, fp), (fn, tp) = evaluation.confusion().tolist()
+    area, area_interval = auroc(evaluation.labels, evaluation.probabilities)
+    return {
+        **_with_interval("accuracy", accuracy, interval),
+        **_with_interval("auroc", area, area_interval),
+        "oracle_accuracy": oracle,
+        "oracle_threshold": cut,
+        "lost_to_threshold": oracle - accuracy,
+        "lost_to_ranking": 0.0 if clean_oracle is None else clean_oracle - oracle,
+        **_with_interval("false_positive_rate", fp / (tn + fp), wilson(fp, tn + fp)),
+        **_with_interval("false_negative_rate", fn / (fn + tp), wilson(fn, fn + tp)),
+        "loss": evaluation.log_loss(),
+        "ece": calibration_error(evaluation.labels, evaluation.probabilities),
+    }
+
+
+def _with_interval(name: str, value: float, interval: tuple[float, float]) -> dict[str, float]:
+    return {name: value, f"{name}_low": interval[0], f"{name}_high": interval[1]}
+
+
+def auroc(labels: np.ndarray, probabilities: np.ndarray) -> tuple[float, tuple[float, float]]:
+    """Exact area under the ROC curve with its bootstrap interval; ties count half.
+
+    Sorted once and not for each resample, which takes 0.07 s for 20,000 images instead of 0.65 s.
+    """
+    rank = np.unique(probabilities, return_inverse=True)[1]
+    size = int(rank.max()) + 1
+
+    def area(labels: np.ndarray, rank: np.ndarray) -> float:
+        real, fake = (np.bincount(rank[labels == label], minlength=size) for label in (0, 1))
+        return float(fake @ (np.cumsum(real) - real / 2) / (real.sum() * fake.sum()))
+
+    return area(labels, rank), bootstrap(area, labels, rank)
+
+
+def summarize(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """MEANS over the severities of each corruption, the one with the lowest accuracy first."""
+    names = dict.fromkeys(row["corruption"] for row in rows if row["severity"])
+    means = {
+        name: {figure: float(np.mean([row[figure] for row in rows if row["corruption"] == name])) for figure in MEANS}
+        for name in names
+    }
+    return dict(sorted(means.items(), key=lambda item: item[1]["accuracy"]))
+
+
+def verdict(rows: list[dict[str, Any]]) -> str:
+    """Two sentences: the worst corruption, and what fails there. `rows` are of all cells, the clean one first."""
+    clean, (name, worst) = rows[0], next(iter(summarize(rows).items()))
+    said = (
+        f"Worst corruption: {name}, accuracy {worst['accuracy']:.1%} on average over its severities against "
+        f"{clean['accuracy']:.1%} clean, AUROC {worst['auroc']:.3f} against {clean['auroc']:.3f}."
+    )
+    if worst["accuracy"] >= clean["accuracy_low"]:
+        return f"{said} That is within the interval of the clean images: neither threshold nor ranking fails."
+    threshold, ranking = (100 * worst[name] for name in LOSSES)
+    fails = "both threshold and ranking fail"
+    if max(threshold, ranking) > 2 * min(threshold, ranking):
+        fails = f"mostly the {'threshold' if threshold > ranking else 'ranking'} fails"
+    return (
+        f"{said} There {fails}: {threshold:.1f} points are lost to the threshold, {ranking:.1f} to the ranking; "
+        f"{worst['false_positive_rate']:.1%} of REAL are called FAKE, {worst['false_negative_rate']:.1%} of FAKE are "
+        "called REAL."
+    )

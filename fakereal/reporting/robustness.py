@@ -1,0 +1,44 @@
+"""The grid of corruption x severity for people: the table, on the terminal and as CSV."""
+
+import csv
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from fakereal.evaluation.degradation import LOSSES, summarize, verdict
+
+
+def write_cells(path: Path, rows: list[dict[str, Any]]) -> None:
+    """A row a cell, the clean images first."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def print_robustness(rows: list[dict[str, Any]], images: str, out: Path, look: int | None) -> None:
+    """Accuracy of each cell at the frozen threshold, what each corruption costs on average, and the verdict."""
+    console = Console(highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
+    severities = list(dict.fromkeys(row["severity"] for row in rows[1:]))
+    accuracy = {(row["corruption"], row["severity"]): row["accuracy"] for row in rows}
+    title = f"Accuracy in % at the frozen threshold, {images}; lost: points, mean over the severities"
+    table = Table(title=title, title_justify="left")
+    table.add_column("corruption")
+    for heading in (*map(str, severities), "mean", "mean AUROC", "lost to threshold", "lost to ranking"):
+        table.add_column(heading, justify="right")
+    for name, means in summarize(rows).items():
+        cells = [f"{100 * accuracy[name, severity]:.1f}" for severity in severities]
+        losses = [f"{100 * means[loss]:.1f}" for loss in LOSSES]
+        table.add_row(name, *cells, f"{100 * means['accuracy']:.1f}", f"{means['auroc']:.3f}", *losses)
+    console.print(table)
+    clean = rows[0]
+    interval = f"{clean['accuracy']:.2%} ({clean['accuracy_low']:.2%} to {clean['accuracy_high']:.2%})"
+    area = f"{clean['auroc']:.4f} ({clean['auroc_low']:.4f} to {clean['auroc_high']:.4f})"
+    console.print(f"Clean images: accuracy {interval}, AUROC {area}, 95% intervals")
+    console.print(verdict(rows))
+    if look:
+        console.print(f"Look {look} at this test split (counted in the ledger)")
+    console.print(f"Results: {out}")

@@ -1,0 +1,22 @@
+"""Tests a checkpoint on corrupted images: `python -m fakereal.robustness ckpt_path=.../best.ckpt`."""
+
+import sys
+
+import hydra
+from omegaconf import DictConfig
+
+from fakereal.config import CONF
+from fakereal.config.argv import quote_paths
+
+
+@hydra.main(version_base="1.3", config_path=CONF, config_name="robustness")
+def main(cfg: DictConfig) -> float:
+    """Runs one grid; returns the mean accuracy over all corruptions and severities."""
+    from fakereal.evaluation.robustness import robustness
+
+    return robustness(cfg)["robustness/accuracy"]
+
+
+if __name__ == "__main__":
+    sys.argv = quote_paths(sys.argv)
+    main()
