@@ -6,8 +6,8 @@ from itertools import pairwise
 import numpy as np
 
 from fakereal.auditing.pixels import Pixels
-from fakereal.data.decode import METADATA
 from fakereal.data.loader import ImageSet
+from fakereal.data.store.decode import METADATA
 
 # Of the file alone, and of its pixels.
 FILE = {

@@ -15,7 +15,7 @@ from fakereal.auditing.findings import Findings, divided, find
 from fakereal.auditing.sections import sections
 from fakereal.auditing.verdicts import headline, verdicts
 from fakereal.config.schema import check
-from fakereal.data.store import write_json
+from fakereal.data.store.store import write_json
 from fakereal.reporting.content import Verdict, Verdicts
 from fakereal.reporting.page import write_pages
 from fakereal.training.environment import prepare

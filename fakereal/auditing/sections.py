@@ -9,7 +9,7 @@ from fakereal.auditing.features import Kinds, file_kinds
 from fakereal.auditing.findings import FEWEST, Findings
 from fakereal.auditing.shortcuts import Shortcut
 from fakereal.auditing.verdicts import MANY
-from fakereal.data.sources import printable
+from fakereal.data.store.sources import printable
 from fakereal.reporting.content import Block, Chart, Section, Table, Text, four
 
 LISTED = 200  # corrupt files; all are in audit.json

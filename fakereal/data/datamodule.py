@@ -13,12 +13,12 @@ from torch.utils.data import DataLoader
 
 from fakereal import CLASSES
 from fakereal.config.errors import UserError
-from fakereal.data.augment import Augment
-from fakereal.data.decode import Aspect, Filter
 from fakereal.data.draws import uniforms
 from fakereal.data.folder_names import SPLIT_NAMES, UNSPLIT
 from fakereal.data.loader import EpochBatches, ImageSet, Loader, Split
 from fakereal.data.split import carve
+from fakereal.data.store.decode import Aspect, Filter
+from fakereal.data.transforms.augment import Augment
 
 log = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ import pytest
 from PIL import ExifTags, Image, JpegImagePlugin, features
 from PIL.PngImagePlugin import PngInfo
 
-from fakereal.data.decode import METADATA, Resize, decode, decode_many
-from fakereal.data.rgb import MAX_BYTES, MAX_PIXELS, BadImage, image_extensions, open_image
+from fakereal.data.store.decode import METADATA, Resize, decode, decode_many
+from fakereal.data.store.rgb import MAX_BYTES, MAX_PIXELS, BadImage, image_extensions, open_image
 
 # 2 x 3 pixels, no two of them alike: what turns or swaps them shows.
 COLOURS = np.array(
@@ -373,7 +373,7 @@ def test_extensions_are_those_of_photographs():
     assert not {".eps", ".ps", ".wmf", ".pdf", ".mpg", ".h5", ".txt", ".zip", ""} & image_extensions()
 
 
-@pytest.mark.parametrize("module", ["fakereal.data.decode", "fakereal.data.worker", "fakereal.train"])
+@pytest.mark.parametrize("module", ["fakereal.data.store.decode", "fakereal.data.store.worker", "fakereal.train"])
 def test_what_a_decoding_process_imports_is_light(module):
     """A worker imports the first two, and the command's own module once more."""
     heavy = {"torch", "lightning", "timm", "torchvision", "scipy", "pydantic"}

@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from fakereal import CLASSES
-from fakereal.data.archives import ArchiveSource
-from fakereal.data.decode import BadImage
 from fakereal.data.folder_names import UNSPLIT, FolderNames
-from fakereal.data.sources import BadSource, FolderSource, Source, printable
+from fakereal.data.store.archives import ArchiveSource
+from fakereal.data.store.decode import BadImage
+from fakereal.data.store.sources import BadSource, FolderSource, Source, printable
 
 log = logging.getLogger(__name__)
 LISTED = 1000  # bad files named in a message

@@ -17,13 +17,13 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from fakereal.config.errors import UserError
-from fakereal.data.decode import BadImage, Decoded, Resize
-from fakereal.data.entries import Entries, open_source, unreadable
 from fakereal.data.folder_names import FolderNames
-from fakereal.data.parallel import decode_all
 from fakereal.data.progress import share_done
-from fakereal.data.sources import printable
-from fakereal.data.store import FORMAT, ROW, Store, content_digest, open_store, seal, write_array
+from fakereal.data.store.decode import BadImage, Decoded, Resize
+from fakereal.data.store.entries import Entries, open_source, unreadable
+from fakereal.data.store.parallel import decode_all
+from fakereal.data.store.sources import printable
+from fakereal.data.store.store import FORMAT, ROW, Store, content_digest, open_store, seal, write_array
 
 log = logging.getLogger(__name__)
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageOps, JpegImagePlugin
 
-from fakereal.data.rgb import BadImage, failing_as_bad_image, opened, read_bytes
+from fakereal.data.store.rgb import BadImage, failing_as_bad_image, opened, read_bytes
 
 # Bit i of `Decoded.metadata` says that the file has METADATA[i], beside the pixels.
 METADATA = (

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fakereal.data.decode import hash_of
+from fakereal.data.store.decode import hash_of
 
 FORMAT = 2  # raised whenever a store of an earlier version must not be read
 
