@@ -9,10 +9,10 @@ from typing import Any
 
 from fakereal.config.errors import UserError
 from fakereal.data.datamodule import roots_of
-from fakereal.data.download import MANUAL, cifake_sources, fetch_first
+from fakereal.data.download.download import MANUAL, cifake_sources, fetch_first
 from fakereal.data.folder import Folder
-from fakereal.data.sources import BadSource, printable
-from fakereal.data.store import Store
+from fakereal.data.store.sources import BadSource, printable
+from fakereal.data.store.store import Store
 
 log = logging.getLogger(__name__)
 

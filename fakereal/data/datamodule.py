@@ -1,5 +1,6 @@
 """The LightningDataModule that every data set shares: split, loaders, augmentation on the device."""
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +13,14 @@ from torch.utils.data import DataLoader
 
 from fakereal import CLASSES
 from fakereal.config.errors import UserError
-from fakereal.data.augment import Augment
-from fakereal.data.decode import Aspect, Filter
 from fakereal.data.draws import uniforms
 from fakereal.data.folder_names import SPLIT_NAMES, UNSPLIT
 from fakereal.data.loader import EpochBatches, ImageSet, Loader, Split
 from fakereal.data.split import carve
+from fakereal.data.store.decode import Aspect, Filter
+from fakereal.data.transforms.augment import Augment
+
+log = logging.getLogger(__name__)
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -27,8 +30,11 @@ class ImageDataModule(L.LightningDataModule):
 
     A subclass says where they come from (`open_images`). batch_size is global, across devices. Validation is
     `val_fraction` of train (unless the tree has a split of its own), drawn by `split_seed`; `seed` orders the
-    epochs and draws the augmentation.
+    epochs and draws the augmentation. `drop_duplicates` leaves out the train and val images whose pixels also stand
+    in test; the other images stay where they are.
     """
+
+    need_both = True  # classes; what only looks at images sets it to False
 
     def __init__(
         self,
@@ -40,6 +46,7 @@ class ImageDataModule(L.LightningDataModule):
         val_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1,
         test_fraction: Fraction = 0.2,
         split_seed: Annotated[int, Field(ge=0)] = 0,
+        drop_duplicates: bool = False,
         augment: Augment | None = None,
         cache_dir: str | None = None,
         on_error: Literal["raise", "skip"] = "raise",
@@ -49,6 +56,7 @@ class ImageDataModule(L.LightningDataModule):
         self.size, self.aspect, self.filter = size, aspect, filter
         self.batch_size, self.val_fraction, self.test_fraction = batch_size, val_fraction, test_fraction
         self.split_seed, self.seed, self.on_error = split_seed, seed, on_error
+        self.drop_duplicates = drop_duplicates
         self.augment = augment or Augment()
         self.cache = Path(cache_dir or os.environ.get("FAKEREAL_CACHE") or "~/.cache/fakereal").expanduser()
         # What a checkpoint has to know to open the same images again; a subclass adds its own.
@@ -60,6 +68,7 @@ class ImageDataModule(L.LightningDataModule):
             "val_fraction": val_fraction,
             "test_fraction": test_fraction,
             "split_seed": split_seed,
+            "drop_duplicates": drop_duplicates,
             "on_error": on_error,
         }
         self.images: ImageSet | None = None
@@ -77,7 +86,12 @@ class ImageDataModule(L.LightningDataModule):
         if self.images is None:
             self.images = self.open_images()
         if not self.splits:
-            self.splits = {name: Split(self.images, rows) for name, rows in self._rows().items()}
+            rows = self._rows()
+            if self.drop_duplicates:
+                rows = self._without_leaked(rows)
+            elif stage == "fit":
+                self._tell_leaked(rows)
+            self.splits = {name: Split(self.images, held) for name, held in rows.items()}
 
     def _rows(self) -> dict[str, np.ndarray]:
         table = self.images.table
@@ -97,6 +111,26 @@ class ImageDataModule(L.LightningDataModule):
             return np.ones(len(rows), dtype=bool)
         columns = self.images.table[rows]
         return carve(columns["label"], columns["hash"], fraction, self.split_seed)
+
+    def _leaked(self, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Masks over the rows of train and val: whose pixels also stand in test."""
+        pixels = self.images.table["pixel_hash"]
+        return {name: np.isin(pixels[rows[name]], pixels[rows["test"]]) for name in ("train", "val")}
+
+    def _without_leaked(self, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        leaked = self._leaked(rows)
+        return rows | {name: rows[name][~mask] for name, mask in leaked.items()}
+
+    def _tell_leaked(self, rows: dict[str, np.ndarray]) -> None:
+        leaked = self._leaked(rows)
+        first = self.trainer is None or self.trainer.is_global_zero
+        if first and (
+            found := [f"{mask.sum():,} of {len(mask):,} {name}" for name, mask in leaked.items() if mask.any()]
+        ):
+            log.warning(
+                "%s images also stand in the test split, which flatters test figures; leave them out with "
+                "data.drop_duplicates=true", " and ".join(found),
+            )  # fmt: skip
 
     def rows_of(self, name: str) -> Split:
         """The split called `name`; UserError where it lacks images of a class."""

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from fakereal.config.errors import UserError
-from fakereal.data.build import Recipe, obtain
 from fakereal.data.datamodule import ImageDataModule, roots_of
-from fakereal.data.decode import Resize
 from fakereal.data.folder_names import FAKE_NAMES, REAL_NAMES, FolderNames
-from fakereal.data.store import Store
+from fakereal.data.store.build import Recipe, obtain
+from fakereal.data.store.decode import Resize
+from fakereal.data.store.store import Store
 
 
 class Folder(ImageDataModule):
@@ -48,4 +48,5 @@ class Folder(ImageDataModule):
     def store_of(self, roots: tuple[Path, ...]) -> Store:
         """The decoded images of folders or archives, decoded now if they are not in the cache."""
         resize = Resize(self.size, self.aspect, self.filter)
-        return obtain(Recipe(roots, resize, self.names, self.need_split, self.on_error), self.cache)
+        recipe = Recipe(roots, resize, self.names, self.need_split, self.on_error, self.need_both)
+        return obtain(recipe, self.cache)

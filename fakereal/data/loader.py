@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 class ImageSet(Protocol):
     """Images in rows: a store on disk, or arrays in memory."""
 
-    table: np.ndarray  # structured; at least split, label, hash
+    table: np.ndarray  # structured; at least split, label, hash, pixel_hash
     names: list[str]
     digest: str
 

@@ -17,9 +17,10 @@ class Generated:
     def __init__(self, pixels: np.ndarray, labels: np.ndarray):
         self.pixels = pixels
         hashes = [blake2b(image, digest_size=16).digest() for image in pixels]
-        columns = [("split", "u1"), ("label", "u1"), ("hash", "S16")]
+        columns = [("split", "u1"), ("label", "u1"), ("hash", "S16"), ("pixel_hash", "S16")]
         self.table = np.empty(len(pixels), dtype=columns)
         self.table["split"], self.table["label"], self.table["hash"] = UNSPLIT, labels, hashes
+        self.table["pixel_hash"] = hashes
         self.names = [f"synthetic/{number:06d}" for number in range(len(pixels))]
         self.digest = sha256(labels.tobytes() + b"".join(hashes)).hexdigest()
 

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fakereal.data.corruptions import corrupt
 from fakereal.data.loader import EpochBatches, Share, Split
+from fakereal.data.transforms.corruptions import corrupt
 from fakereal.models.checkpoint import Loaded
 
 log = logging.getLogger(__name__)

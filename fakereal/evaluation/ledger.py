@@ -7,7 +7,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from fakereal.data.store import write_json
+from fakereal.data.store.store import write_json
 
 FIGURES = ("test/accuracy", "test/auroc", "test/loss", "test/images")
 

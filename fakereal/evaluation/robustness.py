@@ -13,9 +13,9 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from fakereal.config.build import build
 from fakereal.config.errors import UserError
 from fakereal.config.schema import problems
-from fakereal.data.corruptions import CLEAN, CORRUPTIONS
 from fakereal.data.loader import Share
-from fakereal.data.store import write_json
+from fakereal.data.store.store import write_json
+from fakereal.data.transforms.corruptions import CLEAN, CORRUPTIONS
 from fakereal.evaluation.cells import Cell, Cells, Joint
 from fakereal.evaluation.degradation import MEANS, cell_figures, summarize
 from fakereal.evaluation.ensemble import combine, load_members

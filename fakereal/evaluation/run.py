@@ -18,7 +18,7 @@ from fakereal.config.schema import annotations_of, check, value_problem
 from fakereal.data.cifake import Cifake
 from fakereal.data.datamodule import ImageDataModule
 from fakereal.data.folder import Folder
-from fakereal.data.store import write_json
+from fakereal.data.store.store import write_json
 from fakereal.data.synthetic import Synthetic
 from fakereal.evaluation.ensemble import PREPROCESSING, combine, load_members, write_members
 from fakereal.evaluation.evaluation import Evaluation

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from fakereal import CLASSES
@@ -79,7 +80,42 @@ class Chart:
     figure: Figure
 
 
-Block = Text | Command | Table | Confusions | Chart
+@dataclass
+class Picture:
+    """Pixels (H, W, 3) uint8 and what they show."""
+
+    pixels: np.ndarray
+    caption: str
+
+
+@dataclass
+class Pictures:
+    """Pictures in a row; `name` begins the names of their files."""
+
+    kind: ClassVar[str] = "pictures"
+    name: str
+    pictures: list[Picture]
+
+
+@dataclass
+class Verdict:
+    """One thing that was looked at, how bad it is, and what to do about it."""
+
+    level: Literal["ok", "note", "warning"]
+    about: str
+    text: str
+    remedy: str = ""
+
+
+@dataclass
+class Verdicts:
+    """A line each."""
+
+    kind: ClassVar[str] = "verdicts"
+    lines: list[Verdict]
+
+
+Block = Text | Command | Table | Confusions | Chart | Pictures | Verdicts
 
 
 @dataclass

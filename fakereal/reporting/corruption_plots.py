@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from fakereal import CLASSES
-from fakereal.data.corruptions import CORRUPTIONS, corrupt
+from fakereal.data.transforms.corruptions import CORRUPTIONS, corrupt
 from fakereal.reporting.plots import BLUE, GREY, ORANGE
 
 COLUMNS = 5  # panels in a row

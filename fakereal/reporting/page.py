@@ -1,22 +1,33 @@
-"""One content, two forms: report.html with its figures inside, report.md with PNG files beside it."""
+"""One content, two forms: an HTML page with its figures inside, and Markdown with PNG files beside it."""
 
+import base64
+import io
 import re
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from PIL import Image
 
 from fakereal import CLASSES
 from fakereal.reporting.charts import INK
-from fakereal.reporting.content import Block, Chart, Section
+from fakereal.reporting.content import Block, Chart, Picture, Pictures, Section
 from fakereal.reporting.plots import save_png
 from fakereal.reporting.svg import inline_svg
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def write_pages(out: Path, title: str, headline: str, conclusion: list[Block], sections: list[Section], origin: str):
-    """Writes report.html, report.md and figures/NAME.png below `out`."""
+def write_pages(
+    out: Path,
+    title: str,
+    headline: str,
+    conclusion: list[Block],
+    sections: list[Section],
+    origin: str,
+    name: str = "report",
+) -> None:
+    """Writes NAME.html, NAME.md and figures/*.png below `out`."""
     words = {
         "title": title,
         "headline": headline,
@@ -25,14 +36,18 @@ def write_pages(out: Path, title: str, headline: str, conclusion: list[Block], s
         "origin": origin,
         "classes": CLASSES,
     }
-    page = _environment(autoescape=True).get_template("report.html.jinja").render(words, svg=_svg)
+    page = _environment(autoescape=True).get_template("report.html.jinja").render(words, svg=_svg, png=_png)
     text = _environment(autoescape=False).get_template("report.md.jinja").render(words)
-    charts = [block for section in sections for block in section.blocks if isinstance(block, Chart)]
-    for chart in charts:
-        (out / "figures").mkdir(exist_ok=True)
-        save_png(chart.figure, out / "figures" / f"{chart.name}.png")
-    (out / "report.md").write_text(re.sub(r"\n{3,}", "\n\n", text).strip() + "\n", encoding="utf-8")
-    (out / "report.html").write_text(page, encoding="utf-8")
+    for block in (block for section in sections for block in section.blocks):
+        if isinstance(block, Chart | Pictures):
+            (out / "figures").mkdir(exist_ok=True)
+        if isinstance(block, Chart):
+            save_png(block.figure, out / "figures" / f"{block.name}.png")
+        elif isinstance(block, Pictures):
+            for number, picture in enumerate(block.pictures, start=1):
+                Image.fromarray(picture.pixels).save(out / "figures" / f"{block.name}_{number}.png")
+    (out / f"{name}.md").write_text(re.sub(r"\n{3,}", "\n\n", text).strip() + "\n", encoding="utf-8")
+    (out / f"{name}.html").write_text(page, encoding="utf-8")
 
 
 def _environment(autoescape: bool) -> Environment:
@@ -54,3 +69,10 @@ def escape_markdown(text: str) -> str:
 
 def _svg(chart: Chart) -> Markup:
     return Markup(inline_svg(chart.figure, chart.name, chart.title, chart.description, INK))
+
+
+def _png(picture: Picture) -> str:
+    """A data URI."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture.pixels).save(buffer, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -12,8 +12,8 @@ from omegaconf import DictConfig
 from fakereal.config.build import build, build_all
 from fakereal.config.errors import UserError
 from fakereal.config.schema import check
-from fakereal.data.sources import printable
-from fakereal.data.store import write_json
+from fakereal.data.store.sources import printable
+from fakereal.data.store.store import write_json
 from fakereal.models.checkpoint import load_weights, read_checkpoint
 from fakereal.training.best import best_metrics
 from fakereal.training.environment import prepare, refuse_unsafe_ddp

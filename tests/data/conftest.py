@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from fakereal.data.build import Recipe, obtain
-from fakereal.data.decode import Resize
 from fakereal.data.folder_names import FolderNames
-from fakereal.data.store import Store
+from fakereal.data.store.build import Recipe, obtain
+from fakereal.data.store.decode import Resize
+from fakereal.data.store.store import Store
 
 
 @pytest.fixture

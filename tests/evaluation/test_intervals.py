@@ -1,10 +1,12 @@
 """Intervals against scipy, and their coverage."""
 
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
 
-from fakereal.evaluation.intervals import bootstrap, t_interval, wilson
+from fakereal.evaluation.intervals import auroc_interval, bootstrap, t_interval, wilson
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 10), (10, 10), (194, 200), (19_532, 20_000), (1, 3)])
@@ -50,3 +52,24 @@ def test_the_t_interval_is_that_of_scipys_test():
     expected = ttest_1samp(values, 0).confidence_interval(0.95)
     assert t_interval(values) == pytest.approx((expected.low, expected.high))
     assert t_interval([0.5, 0.5, 0.5]) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize("area", [0.5, 0.7, 0.95])
+@pytest.mark.parametrize("count", [15, 60])
+def test_the_interval_of_an_auroc_covers_it_as_often_as_it_says(area, count):
+    numbers = np.random.default_rng(0)
+    shift = 2**0.5 * NormalDist().inv_cdf(area)
+    covered = []
+    for _ in range(400):
+        positive, negative = numbers.normal(shift, 1, (count, 1)), numbers.normal(0, 1, 2 * count)
+        low, high = auroc_interval(float((positive > negative).mean()), count, 2 * count)
+        covered.append(low <= area <= high)
+    assert 0.92 <= np.mean(covered) <= 0.99
+
+
+def test_the_interval_of_an_auroc_at_its_ends():
+    low, high = auroc_interval(1.0, 3, 3)
+    assert 0.3 < low < 0.6 and high == 1
+    assert auroc_interval(0.0, 3, 3) == pytest.approx((0, 1 - low))
+    low, high = auroc_interval(0.5, 5000, 5000)
+    assert low == pytest.approx(0.5 - 1.96 / np.sqrt(30000), abs=1e-3) and low + high == pytest.approx(1)

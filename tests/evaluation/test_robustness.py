@@ -10,7 +10,7 @@ import torch
 from omegaconf import OmegaConf
 from PIL import Image
 
-from fakereal.data.corruptions import CORRUPTIONS, corrupt
+from fakereal.data.transforms.corruptions import CORRUPTIONS, corrupt
 from fakereal.evaluation.degradation import cell_figures, verdict
 from fakereal.evaluation.evaluation import Evaluation
 from fakereal.evaluation.robustness import first_of_each_class

@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fakereal.data.codecs import reencode
 from fakereal.data.draws import uniforms
+from fakereal.data.transforms.codecs import reencode
 
 
 def jpeg(images: Tensor, quality: int) -> Tensor:

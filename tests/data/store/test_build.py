@@ -20,13 +20,13 @@ from PIL import Image
 
 from fakereal import CLASSES
 from fakereal.config.errors import UserError
-from fakereal.data import parallel
-from fakereal.data.build import Recipe
-from fakereal.data.decode import Resize, decode
-from fakereal.data.entries import Entry
 from fakereal.data.folder_names import UNSPLIT, FolderNames
-from fakereal.data.parallel import decode_all
-from fakereal.data.sources import BadSource
+from fakereal.data.store import parallel
+from fakereal.data.store.build import Recipe
+from fakereal.data.store.decode import Resize, decode
+from fakereal.data.store.entries import Entry
+from fakereal.data.store.parallel import decode_all
+from fakereal.data.store.sources import BadSource
 
 linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
 
@@ -34,9 +34,9 @@ linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks i
 BUILDER = """
 import logging, resource, sys
 from pathlib import Path
-from fakereal.data import parallel
-from fakereal.data.build import Recipe, obtain
-from fakereal.data.decode import Resize
+from fakereal.data.store import parallel
+from fakereal.data.store.build import Recipe, obtain
+from fakereal.data.store.decode import Resize
 from fakereal.data.folder_names import FolderNames
 
 root, cache, alone, limit = sys.argv[1:]

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
 from fakereal.config.errors import UserError
-from fakereal.data import color, geometry
+from fakereal.data.transforms import color, geometry
 
 # One column of draws per random decision, at its place whether it is used or not: switching one augmentation
 # on leaves the draws of the others alone. New ones go to the end.

@@ -12,9 +12,10 @@ from hashlib import blake2b
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, JpegImagePlugin, features
+from PIL.PngImagePlugin import PngInfo
 
-from fakereal.data.decode import Resize, decode, decode_many
-from fakereal.data.rgb import MAX_BYTES, MAX_PIXELS, BadImage, image_extensions, open_image
+from fakereal.data.store.decode import METADATA, Resize, decode, decode_many
+from fakereal.data.store.rgb import MAX_BYTES, MAX_PIXELS, BadImage, image_extensions, open_image
 
 # 2 x 3 pixels, no two of them alike: what turns or swaps them shows.
 COLOURS = np.array(
@@ -282,6 +283,26 @@ def test_the_facts_of_a_jpeg(subsampling):
     assert decoded.pixel_hash == blake2b(decoded.pixels.tobytes(), digest_size=16).digest()
 
 
+def metadata_of(image_format, image=COLOURS, **options):
+    bits = decode(encode(big(image), image_format, **options), Resize(8)).metadata
+    return {name for bit, name in enumerate(METADATA) if bits >> bit & 1}
+
+
+def test_what_a_file_has_beside_its_pixels():
+    exif, text = Image.Exif(), PngInfo()
+    exif[ExifTags.Base.Software] = "x"
+    text.add_itxt("parameters", "steps: 20")
+    assert metadata_of("JPEG") == {"JFIF marker"}
+    assert metadata_of("BMP") == {"density"} and metadata_of("WEBP") == metadata_of("PNG") == set()
+    assert metadata_of("PNG", pnginfo=text) == metadata_of("GIF", comment=b"x") == {"text"}
+    assert metadata_of("PNG", exif=exif, icc_profile=b"x") == {"EXIF", "ICC profile"}
+    full = {"exif": exif, "icc_profile": b"x", "comment": b"x", "xmp": b"x", "progressive": True, "dpi": (72, 72)}
+    names = {"JFIF marker", "EXIF", "ICC profile", "text", "XMP", "progressive", "density"}
+    assert metadata_of("JPEG", **full) == names
+    signed = b"\xff\xeb\x00\x10jumb....c2pa.."
+    assert metadata_of("JPEG", extra=signed) == {"JFIF marker", "C2PA"}
+
+
 def test_the_facts_of_other_images():
     decoded = decode(encode(Image.new("LA", (5, 3)), "PNG"), Resize(8))
     assert (decoded.width, decoded.height, decoded.mode, decoded.format) == (5, 3, "LA", "PNG")
@@ -352,7 +373,7 @@ def test_extensions_are_those_of_photographs():
     assert not {".eps", ".ps", ".wmf", ".pdf", ".mpg", ".h5", ".txt", ".zip", ""} & image_extensions()
 
 
-@pytest.mark.parametrize("module", ["fakereal.data.decode", "fakereal.data.worker", "fakereal.train"])
+@pytest.mark.parametrize("module", ["fakereal.data.store.decode", "fakereal.data.store.worker", "fakereal.train"])
 def test_what_a_decoding_process_imports_is_light(module):
     """A worker imports the first two, and the command's own module once more."""
     heavy = {"torch", "lightning", "timm", "torchvision", "scipy", "pydantic"}

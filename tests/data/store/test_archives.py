@@ -12,9 +12,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from fakereal.data.archives import ArchiveSource
-from fakereal.data.rgb import MAX_BYTES, BadImage
-from fakereal.data.sources import BadSource
+from fakereal.data.store.archives import ArchiveSource
+from fakereal.data.store.rgb import MAX_BYTES, BadImage
+from fakereal.data.store.sources import BadSource
 
 KINDS = ("zip", "tar", "tar.gz", "tgz", "tar.bz2", "tar.xz")
 COMPRESSED = ("tar.gz", "tar.bz2", "tar.xz")

@@ -11,8 +11,8 @@ from io import BufferedReader
 from pathlib import Path
 
 from fakereal.config.errors import UserError
-from fakereal.data.rgb import MAX_BYTES, BadImage, too_large
-from fakereal.data.sources import BadSource, File, is_hidden, other_ending, printable
+from fakereal.data.store.rgb import MAX_BYTES, BadImage, too_large
+from fakereal.data.store.sources import BadSource, File, is_hidden, other_ending, printable
 
 COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ\0": "lzma"}  # first bytes: module that reads them
 UNSAFE = re.compile(r"[A-Za-z]:|[/\\]|(.*[/\\])?\.\.([/\\]|\Z)", re.DOTALL)

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from filelock import FileLock, Timeout
 
 from fakereal.config.errors import UserError
-from fakereal.data.transfer import SourceError, cannot_write, fetch
+from fakereal.data.download.transfer import SourceError, cannot_write, fetch
 
 log = logging.getLogger(__name__)
 

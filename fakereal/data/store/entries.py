@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from fakereal import CLASSES
-from fakereal.data.archives import ArchiveSource
-from fakereal.data.decode import BadImage
 from fakereal.data.folder_names import UNSPLIT, FolderNames
-from fakereal.data.sources import BadSource, FolderSource, Source, printable
+from fakereal.data.store.archives import ArchiveSource
+from fakereal.data.store.decode import BadImage
+from fakereal.data.store.sources import BadSource, FolderSource, Source, printable
 
 log = logging.getLogger(__name__)
 LISTED = 1000  # bad files named in a message
@@ -80,13 +80,16 @@ class Entries:
             return True
         return False
 
-    def check(self, labels: set[int]) -> None:
-        """BadSource unless images of both labels were found; the log tells what was left out."""
+    def check(self, labels: set[int], need_both: bool) -> None:
+        """BadSource unless images were found, and of both labels where that is needed."""
         if not labels:
             raise BadSource(" ".join([f"data.root={self.root}: no image was found.", *self._left_out()]))
-        if len(labels) < 2:
+        if len(labels) < 2 and need_both:
             found = f"all images are {CLASSES[min(labels)]}; two classes are needed."
             raise BadSource(" ".join([f"data.root={self.root}: {found}", *self._left_out()]))
+
+    def tell_left_out(self) -> None:
+        """Logs which files were passed over."""
         for sentence in self._left_out():
             log.info("Left out: %s", sentence)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from fakereal.config.errors import UserError
-from fakereal.data.decode import BadImage
-from fakereal.data.rgb import image_extensions
+from fakereal.data.store.decode import BadImage
+from fakereal.data.store.rgb import image_extensions
 
 
 class BadSource(UserError):

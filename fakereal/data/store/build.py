@@ -17,13 +17,13 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from fakereal.config.errors import UserError
-from fakereal.data.decode import BadImage, Decoded, Resize
-from fakereal.data.entries import Entries, open_source, unreadable
 from fakereal.data.folder_names import FolderNames
-from fakereal.data.parallel import decode_all
 from fakereal.data.progress import share_done
-from fakereal.data.sources import printable
-from fakereal.data.store import FORMAT, ROW, Store, content_digest, open_store, seal, write_array
+from fakereal.data.store.decode import BadImage, Decoded, Resize
+from fakereal.data.store.entries import Entries, open_source, unreadable
+from fakereal.data.store.parallel import decode_all
+from fakereal.data.store.sources import printable
+from fakereal.data.store.store import FORMAT, ROW, Store, content_digest, open_store, seal, write_array
 
 log = logging.getLogger(__name__)
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -39,11 +39,12 @@ class Recipe:
     names: FolderNames
     need_split: bool  # every image must lie below a train or a test folder
     on_error: Literal["raise", "skip"] = "raise"
+    need_both: bool = True  # classes
 
     def key(self) -> str:
         """The store's folder name below the cache: one for each recipe, whatever the files' state.
 
-        Not of `on_error`: a store remembers the images that it lacks, and is refused where they matter.
+        Not of `on_error` and `need_both`: a store remembers what it lacks, and is refused where that matters.
         """
         names = sorted(self.names.labels.items())
         parts = [FORMAT, *map(str, self.roots), self.resize, names, self.need_split]
@@ -75,6 +76,7 @@ def obtain(recipe: Recipe, cache: Path) -> Store:
                     store = _build(recipe, entries, fingerprint, folder)
     if store.meta["skipped"] and recipe.on_error == "raise":
         raise unreadable(entries.root, len(store.table), store.meta["skipped"])
+    entries.check(set(store.table["label"].tolist()), recipe.need_both)
     return store
 
 
@@ -143,10 +145,11 @@ def _write(recipe: Recipe, entries: Entries, fingerprint: str, folder: Path) -> 
                 rows.append(_row(image, entry.split, entry.label, tables))
                 paths.append(os.fsencode(entry.name))
             advance()
-    if bad and recipe.on_error == "raise":
+    if bad and (recipe.on_error == "raise" or not rows):
         raise unreadable(entries.root, len(rows), bad)
     table = np.array(rows, dtype=ROW)
-    entries.check(set(table["label"].tolist()))
+    entries.check(set(table["label"].tolist()), recipe.need_both)
+    entries.tell_left_out()
     if bad:
         log.warning("Left out %d images that cannot be read (data.on_error=skip)", len(bad))
     write_array(folder / "table.npy", table)
@@ -165,4 +168,4 @@ def _write(recipe: Recipe, entries: Entries, fingerprint: str, folder: Path) -> 
 def _row(image: Decoded, split: int, label: int, tables: dict) -> tuple:
     quantization = tables.setdefault(image.quantization, len(tables)) if image.quantization else -1
     facts = (image.width, image.height, image.bytes, image.mode.encode(), image.format.encode())
-    return (split, label, *facts, image.subsampling, quantization, image.hash, image.pixel_hash)
+    return (split, label, *facts, image.subsampling, quantization, image.metadata, image.hash, image.pixel_hash)

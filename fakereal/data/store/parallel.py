@@ -9,10 +9,10 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 from fakereal.config.errors import UserError
-from fakereal.data import worker
-from fakereal.data.decode import BadImage, Decoded, Resize, decode_many
-from fakereal.data.entries import Entry
-from fakereal.data.sources import printable
+from fakereal.data.store import worker
+from fakereal.data.store.decode import BadImage, Decoded, Resize, decode_many
+from fakereal.data.store.entries import Entry
+from fakereal.data.store.sources import printable
 
 Images = Iterator[tuple[Entry, Decoded | BadImage]]
 

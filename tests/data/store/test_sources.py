@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from fakereal.data.entries import open_source
-from fakereal.data.sources import BadSource, FolderSource, printable
+from fakereal.data.store.entries import open_source
+from fakereal.data.store.sources import BadSource, FolderSource, printable
 
 
 def touch(folder, *names):

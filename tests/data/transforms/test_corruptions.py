@@ -10,7 +10,7 @@ from PIL import Image
 from torch.nn.functional import interpolate
 from torchvision.transforms.v2 import functional as F
 
-from fakereal.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from fakereal.data.transforms.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 
 COUNT = 40
 

@@ -21,9 +21,9 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from fakereal.config.errors import UserError
-from fakereal.data import transfer
-from fakereal.data.download import MANUAL, Archive, KaggleDataset, cifake_sources, fetch_first, is_archive
-from fakereal.data.transfer import SourceError, fetch
+from fakereal.data.download import transfer
+from fakereal.data.download.download import MANUAL, Archive, KaggleDataset, cifake_sources, fetch_first, is_archive
+from fakereal.data.download.transfer import SourceError, fetch
 
 
 @dataclass
@@ -173,7 +173,7 @@ def test_interrupted_process_is_resumed_by_the_next(server, tmp_path):
     body = zip_bytes(2_000_000)
     server.pages["a.zip"] = Page(body, cuts=[1_000_000], stall=True)
     url, target, part = f"{server.url}/a.zip", tmp_path / "a.zip", tmp_path / "a.zip.part"
-    code = "import sys; from pathlib import Path; from fakereal.data.transfer import fetch; "
+    code = "import sys; from pathlib import Path; from fakereal.data.download.transfer import fetch; "
     code += "fetch(sys.argv[1], Path(sys.argv[2]))"
     with subprocess.Popen([sys.executable, "-c", code, url, target], stderr=subprocess.PIPE) as process:
         while not (part.exists() and part.stat().st_size > 500_000):
@@ -380,7 +380,7 @@ def test_when_none_delivers_one_message_has_all(server, refusing, tmp_path, monk
 
 CALL = """
 import sys, pathlib
-from fakereal.data.download import Archive, fetch_first
+from fakereal.data.download.download import Archive, fetch_first
 print("ready", flush=True)
 input()
 print(fetch_first([Archive("one", sys.argv[1], "a.zip")], pathlib.Path(sys.argv[2])))

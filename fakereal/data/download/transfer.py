@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 
 from fakereal import __version__
 from fakereal.config.errors import UserError
-from fakereal.data.part import Part
+from fakereal.data.download.part import Part
 from fakereal.data.progress import progress
 
 log = logging.getLogger(__name__)

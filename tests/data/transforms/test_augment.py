@@ -15,10 +15,10 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from fakereal.config.errors import UserError
-from fakereal.data.augment import COLUMNS, Augment
 from fakereal.data.draws import uniforms
+from fakereal.data.transforms.augment import COLUMNS, Augment
 
-CONF = Path(__file__).parents[2] / "conf"
+CONF = Path(__file__).parents[3] / "conf"
 ALONE = {
     "horizontal_flip": 0.5,
     "crop_padding": 4,

@@ -13,7 +13,21 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageOps, JpegImagePlugin
 
-from fakereal.data.rgb import BadImage, failing_as_bad_image, opened, read_bytes
+from fakereal.data.store.rgb import BadImage, failing_as_bad_image, opened, read_bytes
+
+# Bit i of `Decoded.metadata` says that the file has METADATA[i], beside the pixels.
+METADATA = (
+    "EXIF",
+    "ICC profile",
+    "XMP",
+    "text",
+    "IPTC",
+    "C2PA",
+    "Adobe marker",
+    "JFIF marker",
+    "density",
+    "progressive",
+)
 
 Aspect = Literal["squash", "crop", "pad"]
 Filter = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
@@ -61,6 +75,7 @@ class Decoded:
     bytes: int
     subsampling: int  # JPEG: 0 is 4:4:4, 1 is 4:2:2, 2 is 4:2:0; -1 where there is none
     quantization: tuple[tuple[int, ...], ...]
+    metadata: int  # bits of METADATA
     hash: bytes  # of the file, as all hashes here: BLAKE2b, 16 bytes
     pixel_hash: bytes
 
@@ -86,9 +101,29 @@ def decode(file: str | Path | bytes, resize: Resize) -> Decoded:
             bytes=len(data),
             subsampling=JpegImagePlugin.get_sampling(stored) if jpeg else -1,
             quantization=_interned(tuple(map(tuple, stored.quantization.values()))) if jpeg else (),
+            metadata=_metadata(stored),
             hash=hash_of(data),
             pixel_hash=hash_of(pixels),
         )
+
+
+def _metadata(stored: Image.Image) -> int:
+    """Bits of METADATA, of an image that is loaded (some formats have text after the pixels)."""
+    said = stored.info
+    segments = (*getattr(stored, "applist", ()), *getattr(stored, "private_chunks", ()))  # of JPEG, of PNG
+    held = (
+        "exif" in said,
+        "icc_profile" in said,
+        "xmp" in said,
+        "comment" in said or (stored.format == "PNG" and any(isinstance(value, str) for value in said.values())),
+        "photoshop" in said,
+        any(name == b"caBX" or (name == "APP11" and b"c2pa" in content) for name, content, *_ in segments),
+        "adobe" in said,
+        "jfif" in said,
+        "dpi" in said,
+        bool(said.get("progressive") or said.get("interlace")),
+    )
+    return sum(bit << place for place, bit in enumerate(held))
 
 
 @functools.lru_cache(1024)

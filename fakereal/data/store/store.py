@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from fakereal.data.decode import hash_of
+from fakereal.data.store.decode import hash_of
 
-FORMAT = 1  # raised whenever a store of an earlier version must not be read
+FORMAT = 2  # raised whenever a store of an earlier version must not be read
 
 # One row an image. `hash` is of the file's bytes, `pixel_hash` of the stored pixels (BLAKE2b, 16 bytes).
-# `quantization` indexes meta["quantization"] (the JPEG tables), -1 where there is none.
+# `quantization` indexes meta["quantization"] (the JPEG tables), -1 where there is none; `metadata` is bits of
+# decode.METADATA.
 ROW = np.dtype(
     [
         ("split", "u1"),
@@ -27,6 +28,7 @@ ROW = np.dtype(
         ("format", "S8"),
         ("subsampling", "i1"),
         ("quantization", "<i4"),
+        ("metadata", "<u2"),
         ("hash", "S16"),
         ("pixel_hash", "S16"),
     ]

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from fakereal.data.store import Store, content_digest, open_store, write_json
+from fakereal.data.store.store import Store, content_digest, open_store, write_json
 
 
 @pytest.fixture

@@ -1,0 +1,23 @@
+"""Looks at a data set before training: `python -m fakereal.audit data=folder data.root=images`."""
+
+import sys
+
+import hydra
+from omegaconf import DictConfig
+
+from fakereal.config import CONF
+from fakereal.config.argv import quote_paths
+
+
+@hydra.main(version_base="1.3", config_path=CONF, config_name="audit")
+def main(cfg: DictConfig) -> None:
+    """Runs one audit."""
+    # torch, Lightning and matplotlib take seconds to import: not for --help
+    from fakereal.auditing.run import audit
+
+    audit(cfg)
+
+
+if __name__ == "__main__":
+    sys.argv = quote_paths(sys.argv)
+    main()
