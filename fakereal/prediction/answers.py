@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fakereal import CLASSES
-from fakereal.data.sources import printable
+from fakereal.data.store.sources import printable
 
 log = logging.getLogger(__name__)
 HEADER = ("path", "label", "prob_fake", "prediction", "error")

@@ -11,9 +11,9 @@ from itertools import chain
 from pathlib import Path
 
 from fakereal.config.errors import UserError
-from fakereal.data.archives import ArchiveSource
-from fakereal.data.entries import Entry
-from fakereal.data.sources import FolderSource, other_ending, printable
+from fakereal.data.store.archives import ArchiveSource
+from fakereal.data.store.entries import Entry
+from fakereal.data.store.sources import FolderSource, other_ending, printable
 
 log = logging.getLogger(__name__)
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from fakereal.config.build import build
 from fakereal.config.errors import UserError
 from fakereal.config.schema import Count, problems, value_problem
-from fakereal.data.decode import BadImage, Decoded, Resize
-from fakereal.data.entries import Entry
-from fakereal.data.parallel import decode_all
+from fakereal.data.store.decode import BadImage, Decoded, Resize
+from fakereal.data.store.entries import Entry
+from fakereal.data.store.parallel import decode_all
 from fakereal.evaluation.ensemble import PREPROCESSING, combine, load_members
 from fakereal.models.checkpoint import Loaded
 from fakereal.prediction.answers import Answer, Predictions

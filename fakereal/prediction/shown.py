@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from fakereal.data.sources import printable
+from fakereal.data.store.sources import printable
 from fakereal.prediction.answers import Answer, write_lines
 
 log = logging.getLogger(__name__)
