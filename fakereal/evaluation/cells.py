@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import lightning as L
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fakereal.data.loader import EpochBatches, Share, Split
 from fakereal.data.transforms.corruptions import corrupt
-from fakereal.models.checkpoint import Loaded
+from fakereal.evaluation.ensemble import Ensemble
 
 log = logging.getLogger(__name__)
 Cell = tuple[str, int]  # corruption and severity
@@ -49,21 +49,19 @@ class Cells:
         return float(self._changes[cell] / len(self.positions))
 
 
-class Joint(L.LightningModule):
-    """Classifiers that answer about the same images, at the mean of their thresholds."""
+class Asked(L.LightningModule):
+    """An ensemble that Lightning's Trainer asks about one batch after the other."""
 
-    def __init__(self, members: list[Loaded]):
+    def __init__(self, ensemble: Ensemble):
         super().__init__()
-        self.members = nn.ModuleList(member.classifier for member in members)
-        self.threshold = float(np.mean([member.classifier.threshold for member in members]))
+        self.ensemble = ensemble
         self.answers: list[Tensor] = []
 
     def on_test_start(self) -> None:
         self.answers = []
 
     def test_step(self, images: Tensor, batch_idx: int) -> None:
-        probabilities = torch.stack([member.probabilities(images) for member in self.members])
-        self.answers.append(probabilities.float().cpu())
+        self.answers.append(self.ensemble(images).cpu())
 
     def of_cell(self, cell: int, cells: int) -> np.ndarray:
         """Probabilities of FAKE (members, N) of the images under one of the cells."""

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor, nn
 
 from fakereal.config.errors import UserError
 from fakereal.evaluation.evaluation import Evaluation
@@ -13,6 +15,19 @@ from fakereal.models.checkpoint import Loaded, load_classifier
 # How images were made small belongs to the network: it is the same wherever they come from.
 PREPROCESSING = ("size", "aspect", "filter")
 HEADER = ("checkpoint", "alone", "alone_low", "alone_high", "without_it", "without_it_low", "without_it_high")
+
+
+class Ensemble(nn.Module):
+    """Classifiers that are asked about the same images, at the mean of their thresholds."""
+
+    def __init__(self, members: list[Loaded]):
+        super().__init__()
+        self.members = nn.ModuleList(member.classifier for member in members)
+        self.threshold = float(np.mean([member.classifier.threshold for member in members]))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Probabilities of FAKE (members, B), float32, of uint8 images (B, 3, H, W)."""
+        return torch.stack([member.probabilities(images) for member in self.members]).float()
 
 
 def load_members(ckpt_path: str | list[str], own_data: bool) -> list[Loaded]:

@@ -16,9 +16,9 @@ from fakereal.config.schema import problems
 from fakereal.data.loader import Share
 from fakereal.data.store.store import write_json
 from fakereal.data.transforms.corruptions import CLEAN, CORRUPTIONS
-from fakereal.evaluation.cells import Cell, Cells, Joint
+from fakereal.evaluation.cells import Asked, Cell, Cells
 from fakereal.evaluation.degradation import MEANS, cell_figures, summarize
-from fakereal.evaluation.ensemble import combine, load_members
+from fakereal.evaluation.ensemble import Ensemble, combine, load_members
 from fakereal.evaluation.evaluation import Evaluation
 from fakereal.evaluation.ledger import record_look
 from fakereal.evaluation.run import open_data, origin, warn_of_other_images
@@ -51,14 +51,14 @@ def robustness(cfg: DictConfig) -> dict[str, Any]:
     positions = first_of_each_class(split.labels, cfg.limit)
 
     cells = Cells(split, positions, data.batch_size, chosen_cells(cfg), cfg.seed)
-    joint = Joint(members)
+    asked = Asked(Ensemble(members))
     quiet = {"logger": False, "enable_checkpointing": False, "callbacks": [progress_bar()]}
     trainer = build(cfg.trainer, devices=1, num_nodes=1, strategy="auto", **quiet)
     with explained_out_of_memory(data.batch_size, members[0].classifier.hparams.image_size):
-        trainer.test(joint, dataloaders=cells, verbose=False)
-    rows = evaluate(cells, joint, split.labels[positions])
+        trainer.test(asked, dataloaders=cells, verbose=False)
+    rows = evaluate(cells, asked, split.labels[positions])
 
-    metrics = {**flat(rows, cfg.split), f"{cfg.split}/threshold": joint.threshold, **origin(members)}
+    metrics = {**flat(rows, cfg.split), f"{cfg.split}/threshold": asked.ensemble.threshold, **origin(members)}
     metrics["data_digest"] = data.images.digest
     look = record_look(Path(cfg.ledger), metrics, out)[1] if cfg.split == "test" else None
     write_cells(out / "robustness.csv", rows)
@@ -103,12 +103,12 @@ def first_of_each_class(labels: np.ndarray, limit: int | None) -> np.ndarray:
     return np.sort(np.concatenate([positions[0][: limit - fake], positions[1][:fake]]))
 
 
-def evaluate(cells: Cells, joint: Joint, labels: np.ndarray) -> list[dict[str, Any]]:
+def evaluate(cells: Cells, asked: Asked, labels: np.ndarray) -> list[dict[str, Any]]:
     """A row a cell, the clean one first: what it is, mean absolute change of a pixel (0 to 255), and figures."""
     rows: list[dict[str, Any]] = []
     for number, (name, severity) in enumerate(cells.cells):
-        probabilities = joint.of_cell(number, len(cells.cells))
-        evaluation = Evaluation(labels, combine(probabilities), joint.threshold)
+        probabilities = asked.of_cell(number, len(cells.cells))
+        evaluation = Evaluation(labels, combine(probabilities), asked.ensemble.threshold)
         figures = cell_figures(evaluation, rows[0]["oracle_accuracy"] if rows else None)
         corruption = CORRUPTIONS.get(name)
         strength = corruption.text(corruption.strengths[severity - 1]) if corruption else ""

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
-from torch import Tensor, nn
 
 from fakereal.config.build import build
 from fakereal.config.errors import UserError
@@ -18,8 +17,7 @@ from fakereal.config.schema import Count, problems, value_problem
 from fakereal.data.store.decode import BadImage, Decoded, Resize
 from fakereal.data.store.entries import Entry
 from fakereal.data.store.parallel import decode_all
-from fakereal.evaluation.ensemble import PREPROCESSING, combine, load_members
-from fakereal.models.checkpoint import Loaded
+from fakereal.evaluation.ensemble import PREPROCESSING, Ensemble, combine, load_members
 from fakereal.prediction.answers import Answer, Predictions
 from fakereal.prediction.images import Images
 from fakereal.prediction.shown import Shown
@@ -50,7 +48,7 @@ def predict(cfg: DictConfig) -> None:
     resize = Resize(**{key: said[key] for key in PREPROCESSING})
     batch_size = cfg.data.batch_size or said["batch_size"]
     fabric = build(cfg.trainer, devices=1)
-    network = fabric.setup_module(Joint(members))
+    network = fabric.setup_module(Ensemble(members))
     far = 0
     try:
         with (
@@ -72,19 +70,6 @@ def predict(cfg: DictConfig) -> None:
         raise UserError(f"{images.named}: {bad:,} of {total:,} files have no prediction; their rows say why.")
 
 
-class Joint(nn.Module):
-    """Classifiers that answer about the same images, at the mean of their thresholds."""
-
-    def __init__(self, members: list[Loaded]):
-        super().__init__()
-        self.members = nn.ModuleList(member.classifier for member in members)
-        self.threshold = float(np.mean([member.classifier.threshold for member in members]))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Probabilities of FAKE (members, B) of uint8 images (B, 3, H, W)."""
-        return torch.stack([member.probabilities(images) for member in self.members])
-
-
 Batch = list[tuple[Entry, Decoded | BadImage]]
 
 
@@ -96,13 +81,13 @@ def batches(images: Iterable[tuple[Entry, Decoded | BadImage]], size: int) -> It
 
 
 @torch.inference_mode()
-def answer(network: Joint, device: torch.device, batch: Batch) -> list[Answer]:
+def answer(network: Ensemble, device: torch.device, batch: Batch) -> list[Answer]:
     """An answer for each file of a batch, in its order."""
     good = [image.pixels for _, image in batch if isinstance(image, Decoded)]
     probabilities: Iterator[float] = iter(())
     if good:
         pixels = torch.from_numpy(np.stack(good)).to(device)
-        probabilities = iter(combine(network(pixels.permute(0, 3, 1, 2)).float().cpu().numpy()))
+        probabilities = iter(combine(network(pixels.permute(0, 3, 1, 2)).cpu().numpy()))
     return [
         Answer(entry.name, error=str(image))
         if isinstance(image, BadImage)
