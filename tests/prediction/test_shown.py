@@ -1,5 +1,6 @@
 """What a terminal shows of the answers."""
 
+import contextlib
 import json
 import os
 import sys
@@ -25,8 +26,12 @@ def on_terminal(monkeypatch):
             patch.setattr(sys, "stderr", terminal)
             with Shown(total, as_json) as shown:
                 shown.show([*answers, Answer("bad.png", error="empty file")])
-            terminal.flush()
-            return os.read(primary, 2**16).decode()
+        text = b""
+        with contextlib.suppress(OSError):  # the end, once the other side is closed
+            while part := os.read(primary, 2**16):  # a terminal deals what it has by and by
+                text += part
+        os.close(primary)
+        return text.decode()
 
     return show
 

@@ -23,11 +23,12 @@ ALONE = 2.0  # seconds after which more processes help: about as long as they ta
 IN_FLIGHT = 2**30  # bytes of files that wait; only single huge files come near
 
 
-def decode_all(entries: Iterable[Entry], resize: Resize, alone: float = ALONE) -> Images:
+def decode_all(entries: Iterable[Entry], resize: Resize, alone: float | None = None) -> Images:
     """Each entry with its image, in order. To be closed, so that no process outlives an error.
 
-    `alone`: seconds after which more processes are started.
+    `alone`: seconds after which more processes are started; None: ALONE.
     """
+    alone = ALONE if alone is None else alone
     chunks, begun = _chunks(entries, 3 * resize.size**2), time.monotonic()
     for chunk in chunks:
         yield from zip(chunk, decode_many(_contents(chunk), resize), strict=True)
