@@ -90,9 +90,8 @@ class LastCheckpoint(Checkpoint):
         self.received: int | None = None
         self.previous: dict[int, Any] = {}
 
-    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        if stage != "fit":
-            return
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        # Not in setup: Lightning then adds its own handler, which ends a run between two epochs with status 0.
         for number in (signal.SIGINT, signal.SIGTERM):
             try:
                 self.previous[number] = signal.signal(number, self._note)
