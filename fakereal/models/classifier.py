@@ -178,7 +178,7 @@ class Classifier(L.LightningModule):
         self.val_logits.reset()
         self.val_labels.reset()
 
-    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         _, logits = self._step(batch, "val")
         real, probability = batch["weight"] > 0, torch.sigmoid(logits)
         self.val_metrics.update(probability[real], batch["label"][real].int())
@@ -186,7 +186,6 @@ class Classifier(L.LightningModule):
         self.val_labels.update(batch["label"][real])
         self.log("val/loss", self.losses["val"], on_step=False, on_epoch=True)
         self.log_dict(self.val_metrics, on_step=False, on_epoch=True)
-        return probability
 
     def validated(self) -> tuple[Tensor, Tensor]:
         """Logits (N,) and labels (N,) of the last validation, of all devices."""

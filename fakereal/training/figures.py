@@ -3,7 +3,6 @@
 from typing import Any
 
 import lightning as L
-import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -18,41 +17,17 @@ GRID = 32  # images shown
 class TrainingFigures(Callback):
     """A grid of augmented training images at the start; confusion matrix and PR curve of each validation."""
 
-    def __init__(self) -> None:
-        self.probabilities: list[torch.Tensor] = []
-        self.labels: list[torch.Tensor] = []
-
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
         if batch_idx or (board := tensorboard_of(trainer)) is None:
             return
         grid = make_grid(batch["image"][:GRID].cpu(), nrow=8, padding=1)
         board.add_image("train/images_as_augmented", grid, trainer.global_step)
 
-    def on_validation_epoch_start(self, *_: Any) -> None:
-        self.probabilities, self.labels = [], []
-
-    def on_validation_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: Any,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        real = batch["weight"] > 0
-        self.probabilities.append(outputs[real])
-        self.labels.append(batch["label"][real])
-
-    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        pair = [torch.cat(parts).float().cpu().numpy() for parts in (self.probabilities, self.labels)]
-        if trainer.world_size > 1:
-            everyone: list[Any] = [None] * trainer.world_size
-            torch.distributed.all_gather_object(everyone, pair)
-            pair = [np.concatenate(parts) for parts in zip(*everyone, strict=True)]
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        logits, label = pl_module.validated()  # of all ranks, so before all but one leave
         if (board := tensorboard_of(trainer)) is None:
             return
-        probability, label = pair
+        probability, label = torch.sigmoid(logits).numpy(), label.numpy()
         step = trainer.global_step
         board.add_pr_curve("val/precision_recall", label, probability, step)
         figure = confusion_figure(Evaluation(label, probability, pl_module.threshold).confusion(), "Validation")
