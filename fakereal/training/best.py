@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import WeightAveraging
 
 from fakereal.config.errors import UserError
 from fakereal.evaluation.calibration import Calibration, Fitted, brier, calibration_error, log_loss, sigmoid
+from fakereal.evaluation.evaluation import Evaluation
 from fakereal.models.checkpoint import file_digest
 from fakereal.models.classifier import Classifier
 from fakereal.reporting.plots import reliability_figure, save_png
@@ -62,14 +63,13 @@ def best_metrics(
 def validation_figures(logits: np.ndarray, labels: np.ndarray, fitted: Fitted) -> dict[str, Any]:
     """Counts at threshold 0.5 (FAKE is positive), and calibration before and after."""
     raw, after = sigmoid(logits), sigmoid(logits / fitted.temperature)
-    said, fake = raw >= 0.5, labels == 1
-    counts = {"tn": ~said & ~fake, "fp": said & ~fake, "fn": ~said & fake, "tp": said & fake}
+    (tn, fp), (fn, tp) = Evaluation(labels, raw, 0.5).confusion().tolist()
     return {
         "val/images": len(labels),
-        **{f"val/{name}": int(mask.sum()) for name, mask in counts.items()},
+        **{"val/tn": tn, "val/fp": fp, "val/fn": fn, "val/tp": tp},
         "val/ece": calibration_error(labels, raw),
         "val/brier": brier(labels, raw),
-        "val/calibrated/accuracy": float(((after >= fitted.threshold) == fake).mean()),
+        "val/calibrated/accuracy": Evaluation(labels, after, fitted.threshold).accuracy()[0],
         "val/calibrated/loss": log_loss(labels, after),
         "val/calibrated/ece": calibration_error(labels, after),
         "val/calibrated/brier": brier(labels, after),
