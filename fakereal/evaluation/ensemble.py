@@ -23,20 +23,28 @@ class Ensemble(nn.Module):
     def __init__(self, members: list[Loaded]):
         super().__init__()
         self.members = nn.ModuleList(member.classifier for member in members)
-        self.threshold = float(np.mean([member.classifier.threshold for member in members]))
+        self.threshold = mean_threshold(members)
 
     def forward(self, images: Tensor) -> Tensor:
         """Probabilities of FAKE (members, B), float32, of uint8 images (B, 3, H, W)."""
         return torch.stack([member.probabilities(images) for member in self.members]).float()
 
 
-def load_members(ckpt_path: str | list[str], own_data: bool) -> list[Loaded]:
+def mean_threshold(members: list[Loaded]) -> float:
+    """The threshold of an ensemble's mean probability."""
+    return float(np.mean([member.classifier.threshold for member in members]))
+
+
+def load_members(ckpt_path: str | list[str], tta: str | None, own_data: bool) -> list[Loaded]:
     """The classifiers of one checkpoint or of several that can answer together.
 
-    `own_data`: the test split is that of their training data, and must then be the same for all of them.
+    `tta`: their test-time augmentation; None: as each checkpoint says. `own_data`: the test split is that of
+    their training data, and must then be the same for all of them.
     """
     paths = [ckpt_path] if isinstance(ckpt_path, str) else list(ckpt_path)
     members = [load_classifier(path) for path in paths]
+    for member in members:
+        member.classifier.hparams.tta = tta or member.classifier.hparams.tta
     first = members[0]
     for index, member in enumerate(members[1:], start=1):
         for earlier in members[:index]:
@@ -72,8 +80,8 @@ def write_members(path: Path, members: list[Loaded], probabilities: np.ndarray, 
     rows: list[dict[str, Any]] = []
     for index, member in enumerate(members):
         alone = Evaluation(joint.labels, probabilities[index], member.classifier.threshold)
-        others = [other.classifier.threshold for other in members if other is not member]
-        rest = Evaluation(joint.labels, combine(np.delete(probabilities, index, axis=0)), float(np.mean(others)))
+        others = mean_threshold([other for other in members if other is not member])
+        rest = Evaluation(joint.labels, combine(np.delete(probabilities, index, axis=0)), others)
         figures = [figure for one in (alone, rest) for figure in (one.accuracy()[0], *one.accuracy()[1])]
         rows.append(dict(zip(HEADER, (str(member.path), *figures), strict=True)))
     with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:

@@ -40,9 +40,7 @@ def robustness(cfg: DictConfig) -> dict[str, Any]:
         raise UserError("\n".join(found))
     out = Path(HydraConfig.get().runtime.output_dir)
     prepare(cfg)
-    members = load_members(cfg.ckpt_path, own_data="_target_" not in cfg.data)
-    for member in members:
-        member.classifier.hparams.tta = cfg.tta or member.classifier.hparams.tta
+    members = load_members(cfg.ckpt_path, cfg.tta, own_data="_target_" not in cfg.data)
     data = open_data(cfg.data, members[0])
     data.prepare_data()
     data.setup()

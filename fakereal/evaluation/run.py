@@ -20,7 +20,7 @@ from fakereal.data.datamodule import ImageDataModule
 from fakereal.data.folder import Folder
 from fakereal.data.store.store import write_json
 from fakereal.data.synthetic import Synthetic
-from fakereal.evaluation.ensemble import PREPROCESSING, combine, load_members, write_members
+from fakereal.evaluation.ensemble import PREPROCESSING, combine, load_members, mean_threshold, write_members
 from fakereal.evaluation.evaluation import Evaluation
 from fakereal.evaluation.groups import by_group, write_groups
 from fakereal.evaluation.ledger import record_look
@@ -41,7 +41,7 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     check(cfg)
     out = Path(HydraConfig.get().runtime.output_dir)
     prepare(cfg)
-    members = load_members(cfg.ckpt_path, own_data="_target_" not in cfg.data)
+    members = load_members(cfg.ckpt_path, cfg.tta, own_data="_target_" not in cfg.data)
     data = open_data(cfg.data, members[0])
     collected = Probabilities()
     one = {"devices": 1, "num_nodes": 1, "strategy": "auto"}  # predictions come in the order of the images
@@ -49,13 +49,11 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     trainer = build(cfg.trainer, callbacks=[progress_bar(), collected], **one, **quiet)
 
     for member in members:
-        member.classifier.hparams.tta = cfg.tta or member.classifier.hparams.tta
         with explained_out_of_memory(data.batch_size, member.classifier.hparams.image_size):
             trainer.test(member.classifier, datamodule=data, verbose=False)
     warn_of_other_images(cfg.data, data, members[0])
     split, probabilities = data.splits["test"], np.stack(collected.members)
-    threshold = float(np.mean([member.classifier.threshold for member in members]))
-    evaluation = Evaluation(split.labels, combine(probabilities), threshold)
+    evaluation = Evaluation(split.labels, combine(probabilities), mean_threshold(members))
 
     metrics = {**evaluation.flat("test/"), **without_leaked(evaluation, data), **origin(members)}
     metrics["data_digest"] = data.images.digest

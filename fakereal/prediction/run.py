@@ -41,9 +41,7 @@ def predict(cfg: DictConfig) -> None:
     out = Path(HydraConfig.get().runtime.output_dir)
     images = Images(cfg.images)
     prepare(cfg)
-    members = load_members(cfg.ckpt_path, own_data=False)
-    for member in members:
-        member.classifier.hparams.tta = cfg.tta or member.classifier.hparams.tta
+    members = load_members(cfg.ckpt_path, cfg.tta, own_data=False)
     said = members[0].data
     resize = Resize(**{key: said[key] for key in PREPROCESSING})
     batch_size = cfg.data.batch_size or said["batch_size"]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fakereal import CLASSES
+from fakereal.evaluation.ledger import members_of
 from fakereal.reporting.folders import Unusable, read_json, require
 from fakereal.reporting.runs import LeftOut, Run
 
@@ -32,8 +33,7 @@ class Tested:
     @property
     def digests(self) -> tuple[str, ...]:
         """Of the tested checkpoint, or of each one of an ensemble."""
-        said = self.metrics["checkpoint_digest"]
-        return (said,) if isinstance(said, str) else tuple(said)
+        return members_of(self.metrics)
 
     @property
     def age(self) -> tuple[str, int]:
