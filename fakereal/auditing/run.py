@@ -1,6 +1,5 @@
 """One audit, from a config to audit.html, audit.md, audit.json and duplicates.csv."""
 
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from fakereal.config.schema import check
 from fakereal.data.store.store import write_json
 from fakereal.reporting.content import Verdict, Verdicts
 from fakereal.reporting.page import write_pages
+from fakereal.reporting.terminal import result_console
 from fakereal.training.environment import prepare
 
 STYLES = {"ok": "green", "note": "cyan", "warning": "bold yellow"}
@@ -88,10 +88,9 @@ def as_json(found: Findings, lines: list[Verdict]) -> dict[str, Any]:
 
 
 def _print(first: str, lines: list[Verdict], page: Path) -> None:
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
+    console = result_console()
     console.print(first, style="bold")
     for line in lines:
         text = Text(f"{line.level:<8}", STYLES[line.level]).append(f"{line.about}: {line.text}", "default")

@@ -1,6 +1,5 @@
 """Several checkpoints that answer together: the mean of their probabilities, and what each of them adds."""
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from fakereal.config.errors import UserError
 from fakereal.evaluation.evaluation import Evaluation
 from fakereal.models.checkpoint import Loaded, load_classifier
+from fakereal.reporting.rows import write_rows
 
 # How images were made small belongs to the network: it is the same wherever they come from.
 PREPROCESSING = ("size", "aspect", "filter")
@@ -84,8 +84,5 @@ def write_members(path: Path, members: list[Loaded], probabilities: np.ndarray, 
         rest = Evaluation(joint.labels, combine(np.delete(probabilities, index, axis=0)), others)
         figures = [figure for one in (alone, rest) for figure in (one.accuracy()[0], *one.accuracy()[1])]
         rows.append(dict(zip(HEADER, (str(member.path), *figures), strict=True)))
-    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        writer = csv.DictWriter(file, HEADER)
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(path, rows)
     return rows

@@ -1,7 +1,5 @@
 """Accuracy by group of the test images: by folder (generator, category), or by CIFAR class."""
 
-import csv
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,11 +32,3 @@ def by_group(evaluation: Evaluation, groups: list[str]) -> list[dict[str, Any]]:
                 dict(zip(HEADER, (str(name), cls, count, hits / count, *wilson(hits, count), mean), strict=True))
             )
     return rows
-
-
-def write_groups(path: Path, rows: list[dict[str, Any]]) -> None:
-    """groups.csv."""
-    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        writer = csv.DictWriter(file, HEADER)
-        writer.writeheader()
-        writer.writerows(rows)

@@ -1,10 +1,8 @@
 """A test's figures for people: the table on the terminal, and the plots as PNG and in TensorBoard."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from fakereal import CLASSES
@@ -16,6 +14,7 @@ from fakereal.reporting.plots import (
     roc_figure,
     save_png,
 )
+from fakereal.reporting.terminal import result_console
 
 GROUPS_SHOWN = 24  # on the terminal; groups.csv has all
 
@@ -61,7 +60,7 @@ def print_evaluation(
     groups: list[dict[str, Any]],
 ) -> None:
     """All that a reader wants of a test; `members` are the rows of an ensemble, `groups` those of groups.csv."""
-    console = Console(highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
+    console = result_console()
     summary = Table(title="Test, with 95% intervals", title_justify="left", show_header=False, box=None)
     count = metrics["test/images"]
     summary.add_row("accuracy", f"{_interval(metrics, 'test/accuracy', '{:.2%}')}, {count:,} images")

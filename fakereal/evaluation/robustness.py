@@ -24,7 +24,8 @@ from fakereal.evaluation.ledger import record_look
 from fakereal.evaluation.run import open_data, origin, warn_of_other_images
 from fakereal.reporting.corruption_plots import curves_figure, examples_figure
 from fakereal.reporting.plots import save_png
-from fakereal.reporting.robustness import print_robustness, write_cells
+from fakereal.reporting.robustness import print_robustness
+from fakereal.reporting.rows import write_rows
 from fakereal.training.callbacks import progress_bar
 from fakereal.training.environment import prepare
 from fakereal.training.memory import explained_out_of_memory
@@ -59,7 +60,7 @@ def robustness(cfg: DictConfig) -> dict[str, Any]:
     metrics = {**flat(rows, cfg.split), f"{cfg.split}/threshold": asked.ensemble.threshold, **origin(members)}
     metrics["data_digest"] = data.images.digest
     look = record_look(Path(cfg.ledger), metrics, out)[1] if cfg.split == "test" else None
-    write_cells(out / "robustness.csv", rows)
+    write_rows(out / "robustness.csv", rows)
     images = f"{len(positions):,} of {len(split):,} {cfg.split} images"
     save_png(curves_figure(rows, f"Robustness, {images}, 95% intervals"), out / "robustness.png")
     save_png(examples(cells), out / "examples.png")

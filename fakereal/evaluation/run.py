@@ -22,10 +22,11 @@ from fakereal.data.store.store import write_json
 from fakereal.data.synthetic import Synthetic
 from fakereal.evaluation.ensemble import PREPROCESSING, combine, load_members, mean_threshold, write_members
 from fakereal.evaluation.evaluation import Evaluation
-from fakereal.evaluation.groups import by_group, write_groups
+from fakereal.evaluation.groups import by_group
 from fakereal.evaluation.ledger import record_look
 from fakereal.evaluation.output import print_evaluation, write_figures
 from fakereal.models.checkpoint import Loaded
+from fakereal.reporting.rows import write_rows
 from fakereal.training.callbacks import progress_bar
 from fakereal.training.environment import prepare
 from fakereal.training.memory import explained_out_of_memory
@@ -61,7 +62,7 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     names = [data.images.names[row] for row in split.rows]
     write_predictions(out / "predictions.csv", names, evaluation)
     if groups := by_group(evaluation, [data.group_of(name) for name in names]):
-        write_groups(out / "groups.csv", groups)
+        write_rows(out / "groups.csv", groups)
     rows = write_members(out / "ensemble.csv", members, probabilities, evaluation) if len(members) > 1 else []
     write_figures(evaluation, metrics, out)
     write_json(out / "provenance.json", provenance(trainer, data, list(HydraConfig.get().overrides.task)))

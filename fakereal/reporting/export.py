@@ -1,11 +1,11 @@
 """results.csv: every figure of every run, unrounded."""
 
-import csv
 from pathlib import Path
 from typing import Any
 
 from fakereal.reporting.figures import published, validation_accuracy
 from fakereal.reporting.gather import Findings
+from fakereal.reporting.rows import write_rows
 from fakereal.reporting.runs import Run
 from fakereal.reporting.settings import value_of
 
@@ -14,10 +14,7 @@ def write_results(found: Findings, path: Path) -> None:
     """A row a run, the best first: varied keys, metrics.json, the test's metrics.json, the published figure."""
     rows = [_row(found, run) for run in found.runs]
     header = list(dict.fromkeys(key for row in rows for key in row))
-    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        writer = csv.DictWriter(file, header, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(path, rows, header)
 
 
 def _row(found: Findings, run: Run) -> dict[str, Any]:

@@ -1,27 +1,17 @@
-"""The grid of corruption x severity for people: the table, on the terminal and as CSV."""
+"""The grid of corruption x severity for people: the table on the terminal."""
 
-import csv
-import sys
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from fakereal.evaluation.degradation import LOSSES, summarize, verdict
-
-
-def write_cells(path: Path, rows: list[dict[str, Any]]) -> None:
-    """A row a cell, the clean images first."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+from fakereal.reporting.terminal import result_console
 
 
 def print_robustness(rows: list[dict[str, Any]], images: str, out: Path, look: int | None) -> None:
     """Accuracy of each cell at the frozen threshold, what each corruption costs on average, and the verdict."""
-    console = Console(highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
+    console = result_console()
     severities = list(dict.fromkeys(row["severity"] for row in rows[1:]))
     accuracy = {(row["corruption"], row["severity"]): row["accuracy"] for row in rows}
     title = f"Accuracy in % at the frozen threshold, {images}; lost: points, mean over the severities"

@@ -1,6 +1,5 @@
 """One report, from run directories to a folder that opens anywhere."""
 
-import sys
 import time
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from fakereal.reporting.export import write_results
 from fakereal.reporting.gather import Findings, gather
 from fakereal.reporting.page import write_pages
 from fakereal.reporting.sections import sections
+from fakereal.reporting.terminal import result_console
 
 SHOWN = 20  # lines on the terminal; the page has all
 
@@ -47,9 +47,7 @@ def _origin() -> str:
 
 
 def _print(found: Findings, lines: list[str], page: Path) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
+    console = result_console()
     for number, line in enumerate(lines):
         console.print(line, style="bold" if not number else None)
     for what, reason in found.left_out[:SHOWN]:

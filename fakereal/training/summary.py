@@ -1,14 +1,13 @@
 """The end of a run on one screen."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
-from rich.console import Console
 from rich.table import Table
 
 from fakereal.evaluation.intervals import wilson
+from fakereal.reporting.terminal import result_console
 
 
 def print_summary(cfg: DictConfig, metrics: dict[str, Any], out: Path) -> None:
@@ -32,7 +31,7 @@ def print_summary(cfg: DictConfig, metrics: dict[str, Any], out: Path) -> None:
         rows["cost"] = speed
     for name, value in rows.items():
         table.add_row(name, value)
-    console = Console(highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
+    console = result_console()
     console.print(table)
     console.print(f"Run:        {out}")
     console.print(f"Checkpoint: {metrics['checkpoint']}")
