@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fakereal.auditing.features import FILE, PIXEL
-from fakereal.auditing.logistic import auroc, fit_logistic
+from fakereal.auditing.logistic import fit_logistic
 from fakereal.evaluation.intervals import auroc_interval
+from fakereal.evaluation.ranking import auroc
 
 TITLES = FILE | PIXEL
 

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import torch
 from torchmetrics.functional.classification import (
-    binary_auroc,
     binary_average_precision,
     binary_precision_recall_curve,
     binary_roc,
@@ -15,6 +14,7 @@ from torchmetrics.functional.classification import (
 from fakereal import CLASSES
 from fakereal.evaluation.calibration import brier, calibration_error, fpr_at_tpr, log_loss, precision_at
 from fakereal.evaluation.intervals import bootstrap, wilson
+from fakereal.evaluation.ranking import auroc_with_interval
 
 PREVALENCES = (0.1, 0.01)  # of FAKE among what a detector meets; in most test splits it is one half
 
@@ -89,7 +89,7 @@ class Evaluation:
 
     def auroc(self) -> tuple[float, tuple[float, float]]:
         """Area under the ROC curve with its bootstrap interval."""
-        return self._with_interval(_auroc)
+        return auroc_with_interval(self.labels, self.probabilities)
 
     def average_precision(self) -> tuple[float, tuple[float, float]]:
         """Average precision of FAKE with its bootstrap interval."""
@@ -133,10 +133,6 @@ class Evaluation:
             add(f"precision_fake_at_{prevalence:g}", *self.precision_at(prevalence))
         (tn, fp), (fn, tp) = self.confusion().tolist()
         return figures | {f"{prefix}{name}": n for name, n in dict(tn=tn, fp=fp, fn=fn, tp=tp).items()}
-
-
-def _auroc(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    return float(binary_auroc(torch.from_numpy(probabilities), torch.from_numpy(labels.astype(np.int64))))
 
 
 def _average_precision(labels: np.ndarray, probabilities: np.ndarray) -> float:
