@@ -133,10 +133,10 @@ class ImageDataModule(L.LightningDataModule):
             )  # fmt: skip
 
     def rows_of(self, name: str) -> Split:
-        """The split called `name`; UserError where it lacks images of a class."""
+        """The split called `name`; UserError where it is empty, or lacks images of a class that must be there."""
         split = self.splits[name]
         for label, cls in enumerate(CLASSES):
-            if not (split.labels == label).any():
+            if not (split.labels == label).any() and (self.need_both or not len(split)):
                 raise UserError(
                     f"The {name} split has no {cls} image ({len(split)} images in all). Look at data.root, "
                     "data.val_fraction and data.test_fraction: each split needs both classes."

@@ -44,6 +44,7 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     prepare(cfg)
     members = load_members(cfg.ckpt_path, cfg.tta, own_data="_target_" not in cfg.data)
     data = open_data(cfg.data, members[0])
+    data.need_both = False  # of one class there are fewer figures
     collected = Probabilities()
     one = {"devices": 1, "num_nodes": 1, "strategy": "auto"}  # predictions come in the order of the images
     quiet = {"logger": False, "enable_checkpointing": False}

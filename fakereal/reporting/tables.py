@@ -1,7 +1,7 @@
 """The report's tables of figures."""
 
 from fakereal.reporting.content import Confusion, Table, four, p_value, percent, with_interval
-from fakereal.reporting.figures import accuracies, figure_of, over_seeds, published, validation_accuracy
+from fakereal.reporting.figures import accuracies, auroc_of, figure_of, over_seeds, published, validation_accuracy
 from fakereal.reporting.gather import Findings
 from fakereal.reporting.runs import Run
 from fakereal.reporting.settings import short, shown, value_of
@@ -45,7 +45,7 @@ def _test_cells(test: Tested | None) -> list[str]:
     return [
         with_interval(figure_of(test, "accuracy")),
         with_interval(figure_of(test, "without_leaked/accuracy")) if leaked else "",
-        with_interval(figure_of(test, "auroc"), four),
+        auroc_of(test),
         str(test.looks),
         given(test, "tta="),
     ]
@@ -81,7 +81,7 @@ def seeds_table(found: Findings) -> Table:
             "val AUROC": (group.values("val/auroc"), four),
             "val loss": (group.values("val/loss"), four),
             "test accuracy": ([test.metrics["test/accuracy"] for test in tests], percent),
-            "test AUROC": ([test.metrics["test/auroc"] for test in tests], four),
+            "test AUROC": ([a for test in tests if (a := test.metrics["test/auroc"]) is not None], four),
         }
         for name, (values, form) in figures.items():
             if seeds := over_seeds(values):
