@@ -120,8 +120,17 @@ def open_data(node: DictConfig, loaded: Loaded) -> ImageDataModule:
 
 
 def warn_of_other_images(node: DictConfig, data: ImageDataModule, loaded: Loaded) -> None:
-    """A line in the log where the data of the checkpoint are no longer the images that it was trained on."""
-    if "_target_" not in node and data.images.digest != loaded.data["images"]:
+    """A line in the log where the data of the checkpoint are no longer the images that it was trained on.
+
+    And one where only a part of other images is tested.
+    """
+    if data.images.digest == loaded.data["images"]:
+        return
+    if "_target_" in node:
+        tested, every = len(data.splits["test"]), len(data.images.table)
+        if tested < every and not (data.images.table["split"] == 2).any():
+            log.warning("%s of %s images are tested; data.test_fraction=1 tests all", f"{tested:,}", f"{every:,}")
+    else:
         log.warning("The images are not those of training: a test split carved anew may hold former training images")
 
 
