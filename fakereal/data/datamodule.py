@@ -187,6 +187,13 @@ class ImageDataModule(L.LightningDataModule):
         std = np.sqrt(counts @ levels**2 / counts.sum(1) - mean**2)
         return mean.round(6).tolist(), std.clip(1e-3).round(6).tolist()
 
+    def file_sizes(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Width and height (N,) of the files of a split; of generated images their own."""
+        rows, table = self.splits[name].rows, self.images.table
+        if "width" not in table.dtype.names:
+            return np.full(len(rows), self.size), np.full(len(rows), self.size)
+        return table["width"][rows], table["height"][rows]
+
     def group_of(self, name: str) -> str:
         """By what a test tables accuracy: the folder of an image, without that of its split."""
         return "/".join(folder for folder in name.split("/")[:-1] if folder.lower() not in SPLIT_NAMES)

@@ -44,7 +44,7 @@ def write_figures(evaluation: Evaluation, metrics: dict[str, Any], out: Path) ->
             save_png(figure, out / f"{name}.png")
             board.add_figure(f"test/{name}", figure)
         for name, value in metrics.items():
-            if name.startswith("test/") and value is not None:
+            if name.startswith("test/") and isinstance(value, int | float):
                 board.add_scalar(name, value)
         if evaluation.both:
             board.add_pr_curve("test/precision_recall", evaluation.labels, evaluation.probabilities)

@@ -22,6 +22,7 @@ from fakereal.data.store.store import write_json
 from fakereal.data.synthetic import Synthetic
 from fakereal.evaluation.ensemble import PREPROCESSING, combine, load_members, mean_threshold, write_members
 from fakereal.evaluation.evaluation import Evaluation
+from fakereal.evaluation.far import Far, FarImages
 from fakereal.evaluation.groups import by_group
 from fakereal.evaluation.ledger import record_look
 from fakereal.evaluation.output import print_evaluation, write_figures
@@ -45,10 +46,10 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     members = load_members(cfg.ckpt_path, cfg.tta, own_data="_target_" not in cfg.data)
     data = open_data(cfg.data, members[0])
     data.need_both = False  # of one class there are fewer figures
-    collected = Probabilities()
+    collected, far = Probabilities(), Far(members)
     one = {"devices": 1, "num_nodes": 1, "strategy": "auto"}  # predictions come in the order of the images
     quiet = {"logger": False, "enable_checkpointing": False}
-    trainer = build(cfg.trainer, callbacks=[progress_bar(), collected], **one, **quiet)
+    trainer = build(cfg.trainer, callbacks=[progress_bar(), collected, FarImages(far)], **one, **quiet)
 
     for member in members:
         with explained_out_of_memory(data.batch_size, member.classifier.hparams.image_size):
@@ -57,7 +58,9 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     split, probabilities = data.splits["test"], np.stack(collected.members)
     evaluation = Evaluation(split.labels, combine(probabilities), mean_threshold(members))
 
-    metrics = {**evaluation.flat("test/"), **without_leaked(evaluation, data), **origin(members)}
+    far.see_sizes(*data.file_sizes("test"))
+    distance = {f"test/far/{name}": figure for name, figure in far.figures().items()}
+    metrics = {**evaluation.flat("test/"), **without_leaked(evaluation, data), **distance, **origin(members)}
     metrics["data_digest"] = data.images.digest
     entry, look = record_look(Path(cfg.ledger), metrics, out)
     names = [data.images.names[row] for row in split.rows]
@@ -69,6 +72,7 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     write_json(out / "provenance.json", provenance(trainer, data, list(HydraConfig.get().overrides.task)))
     write_json(out / "metrics.json", metrics | {"look": look})
     print_evaluation(evaluation, metrics, out, look, entry, rows, groups)
+    far.tell()
     return metrics
 
 
