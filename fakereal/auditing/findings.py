@@ -5,15 +5,17 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig
 
+from fakereal.auditing.baselines import baselines
 from fakereal.auditing.duplicates import Contents, contents, identical, identical_by_group, similar
 from fakereal.auditing.features import file_features, pixel_features
 from fakereal.auditing.near import Near, near_duplicates
 from fakereal.auditing.pixels import Pixels, pixel_facts
-from fakereal.auditing.shortcuts import Shortcut, measure
+from fakereal.auditing.shortcuts import Shortcut, fit_each, measure
 from fakereal.config.build import build
 from fakereal.config.errors import UserError
 from fakereal.data.cifake import Cifake
@@ -32,6 +34,7 @@ class Findings:
     part: (N,) 0, 1 or 2 for train, val and test: as the tree has them, or a test split carved from it; validation
     carved from train counts as train. label: (N,) of 0 and 1. counts: by "exact" (bytes), "pixels" and "near".
     measured_on: the split of the shortcuts' AUROC; empty where `unmeasured` says why there are none.
+    baselines: see `baselines.baselines`; empty where validation is too small.
     """
 
     cfg: DictConfig
@@ -47,6 +50,7 @@ class Findings:
     shortcuts: list[Shortcut]
     measured_on: str
     unmeasured: str
+    baselines: dict[str, dict[str, Any]]
 
     @property
     def skipped(self) -> list[tuple[str, str]]:
@@ -83,8 +87,7 @@ def find(cfg: DictConfig) -> Findings:
     if isinstance(data, Cifake):
         classes = np.array([data.group_of(name) for name in images.names])
         by_class = identical_by_group(classes, images.table["hash"], part, label)
-    shortcuts, measured_on, unmeasured = _shortcuts(data, pixels, label)
-    found = (pixels, exact, same, near, counts, by_class, shortcuts, measured_on, unmeasured)
+    found = (pixels, exact, same, near, counts, by_class, *_shortcuts(data, pixels, label, cfg.test))
     return Findings(cfg, data, part, label, *found)
 
 
@@ -96,18 +99,27 @@ def parts(data: ImageDataModule) -> np.ndarray:
     return part
 
 
-def _shortcuts(data: ImageDataModule, pixels: Pixels, label: np.ndarray) -> tuple[list[Shortcut], str, str]:
-    """Fitted on train, measured on val, or on test where val is too small: no figure is one of the fit."""
+def _shortcuts(
+    data: ImageDataModule, pixels: Pixels, label: np.ndarray, test: bool
+) -> tuple[list[Shortcut], str, str, dict[str, dict[str, Any]]]:
+    """Fitted on train, measured on val, or on test where val is too small: no figure is one of the fit.
+
+    Baselines are measured on val, and on test only if that is asked for.
+    """
     fewest = {name: min(int((split.labels == cls).sum()) for cls in (0, 1)) for name, split in data.splits.items()}
     measured_on = next((name for name in ("val", "test") if fewest[name] >= FEWEST), "")
     if fewest["train"] < FEWEST or not measured_on:
         sizes = ", ".join(f"{count} in {name}" for name, count in fewest.items())
         why = f"of the rarer class there are {sizes}; {FEWEST} are needed in train and as many in val or test"
-        return [], "", why
+        return [], "", why, {}
     with _bar("Fitting", 1.0) as advance:
         features = file_features(data.images) | pixel_features(pixels)
-        rows = data.splits["train"].rows, data.splits[measured_on].rows
-        return measure(features, label, *rows, advance), measured_on, ""
+        rows = {name: split.rows for name, split in data.splits.items()}
+        fitted = fit_each(features, label, rows["train"], advance)
+        shortcuts = measure(features, fitted, label, rows[measured_on])
+    wanted = ["train", "val", *(["test"] if test and fewest["test"] >= FEWEST else [])]
+    cheap = baselines(features, fitted, label, {name: rows[name] for name in wanted}) if measured_on == "val" else {}
+    return shortcuts, measured_on, "", cheap
 
 
 @contextmanager

@@ -37,12 +37,3 @@ def fit_logistic(features: np.ndarray, labels: np.ndarray, penalty: float = 1.0)
         return (np.asarray(new, dtype=np.float64)[:, used] - mean[used]) / std[used] @ weights + bias
 
     return log_odds
-
-
-def auroc(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Chance that an image of label 1 scores above one of label 0, ties counting half; both must be there."""
-    from scipy.stats import rankdata
-
-    positive = np.asarray(labels) == 1
-    ones, zeros = int(positive.sum()), int((~positive).sum())
-    return float((rankdata(scores)[positive].sum() - ones * (ones + 1) / 2) / (ones * zeros))

@@ -9,12 +9,14 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 import fakereal
+from fakereal.auditing.baselines import look
 from fakereal.auditing.duplicates import identical_pairs, write_pairs
 from fakereal.auditing.findings import Findings, divided, find
 from fakereal.auditing.sections import sections
 from fakereal.auditing.verdicts import headline, verdicts
 from fakereal.config.schema import check
 from fakereal.data.store.store import write_json
+from fakereal.evaluation.ledger import record_look
 from fakereal.reporting.content import Verdict, Verdicts
 from fakereal.reporting.page import write_pages
 from fakereal.reporting.terminal import result_console
@@ -37,6 +39,8 @@ def audit(cfg: DictConfig) -> dict[str, Any]:
     complete = write_pairs(out / "duplicates.csv", found.data.images.names, found.part, found.label, _pairs(found))
     figures = as_json(found, lines) | {"duplicates_csv_complete": complete, "seconds": time.monotonic() - begun}
     write_json(out / "audit.json", figures)
+    if any("test/accuracy" in said for said in found.baselines.values()):
+        record_look(Path(cfg.ledger), look(found.baselines, found.data.images.digest), out)
     _print(first, lines, out / "audit.html")
     return figures
 
@@ -83,6 +87,7 @@ def as_json(found: Findings, lines: list[Verdict]) -> dict[str, Any]:
         },
         "shortcuts_measured_on": found.measured_on,
         "shortcut_threshold": found.cfg.shortcut,
+        "baselines": found.baselines,
         "verdicts": [vars(line) for line in lines],
     }
 

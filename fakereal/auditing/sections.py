@@ -10,7 +10,7 @@ from fakereal.auditing.findings import FEWEST, Findings
 from fakereal.auditing.shortcuts import Shortcut
 from fakereal.auditing.verdicts import MANY
 from fakereal.data.store.sources import printable
-from fakereal.reporting.content import Block, Chart, Section, Table, Text, four
+from fakereal.reporting.content import Block, Chart, Section, Table, Text, four, percent, with_interval
 
 LISTED = 200  # corrupt files; all are in audit.json
 COMMONEST = 6  # kinds of a fact of the file that are tabled
@@ -23,6 +23,7 @@ def sections(found: Findings) -> list[Section]:
         ("duplicates", "Exact duplicates", exact_blocks),
         ("near", "Near-duplicates", near_blocks),
         ("shortcuts", "Shortcuts", _shortcuts),
+        ("baselines", "Baselines", _baselines),
         ("pixels", "Colours and spectra of the classes", _pixels),
         ("corrupt", "Corrupt files", _corrupt),
         ("reading", "How to read this", _reading),
@@ -64,6 +65,26 @@ def _shortcuts(found: Findings) -> list[Block]:
             title = next(s.title for s in found.shortcuts if s.name == name)
             blocks += [Text(f"The commonest kinds of {title}, as shares of each class:"), _kinds(found, kind)]
     return blocks
+
+
+def _baselines(found: Findings) -> list[Block]:
+    if not found.baselines:
+        return []
+    splits = [split for split in ("val", "test") if f"{split}/accuracy" in next(iter(found.baselines.values()))]
+    text = (
+        "The same regressions as classifiers, FAKE from even odds on: what a network has to beat. fakereal.report "
+        "shows them beside the networks. test=true measures them on the test split too, which is a look at it."
+    )
+    rows = []
+    for said in found.baselines.values():
+        cells = [said["title"]]
+        for split in splits:
+            for name, form in (("accuracy", percent), ("auroc", four)):
+                cells.append(with_interval([said[f"{split}/{name}{end}"] for end in ("", "_low", "_high")], form))
+        rows.append(cells)
+    names = {"val": "validation", "test": "test"}
+    header = ["features", *(f"{names[split]} {figure}" for split in splits for figure in ("accuracy", "AUROC"))]
+    return [Text(text), Table(header, rows)]
 
 
 def _called(found: Findings, shortcut: Shortcut) -> str:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fakereal.auditing.features import FILE, PIXEL
-from fakereal.auditing.logistic import auroc, fit_logistic
+from fakereal.auditing.logistic import Classifier, fit_logistic
 from fakereal.evaluation.intervals import auroc_interval
+from fakereal.evaluation.ranking import auroc
 
 TITLES = FILE | PIXEL
 
@@ -31,24 +32,32 @@ class Shortcut:
         return self.name in FILE
 
 
-def measure(
+def fit_each(
     features: dict[str, np.ndarray],
     labels: np.ndarray,
     fit: np.ndarray,
-    held_out: np.ndarray,
     advance: Callable[[float], None] = lambda share: None,
-) -> list[Shortcut]:
-    """A logistic regression for each name, fitted on the rows `fit` and measured on the rows `held_out`.
+) -> dict[str, Classifier]:
+    """A logistic regression for each name, fitted on the rows `fit`, which hold both labels.
 
-    Both hold both labels. `advance` is told each share of the work that is done.
+    `advance` is told each share of the work that is done.
     """
+    fitted = {}
+    for name, values in features.items():
+        fitted[name] = fit_logistic(values[fit], labels[fit])
+        advance(1 / len(features))
+    return fitted
+
+
+def measure(
+    features: dict[str, np.ndarray], classifiers: dict[str, Classifier], labels: np.ndarray, held_out: np.ndarray
+) -> list[Shortcut]:
+    """AUROC of each classifier on the rows `held_out`, which hold both labels."""
     found = []
     for name, values in features.items():
-        constant = bool((values == values[0]).all())
-        score = fit_logistic(values[fit], labels[fit])
+        constant, score = bool((values == values[0]).all()), classifiers[name]
         area = 0.5 if constant else auroc(labels[held_out], score(values[held_out]))
         positives = int(labels[held_out].sum())
         limits = (0.5, 0.5) if constant else auroc_interval(area, positives, len(held_out) - positives)
         found.append(Shortcut(name, area, *limits, constant))
-        advance(1 / len(features))
     return found

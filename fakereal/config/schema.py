@@ -72,6 +72,8 @@ KEYS: dict[str, Any] = {
     "near.distance": Annotated[int, Field(ge=0, le=10)],
     "near.correlation": Share,
     "shortcut": Annotated[float, Field(ge=0.5, le=1)],
+    "test": bool,
+    "audits": str | list[str] | None,
     "examples": Annotated[int, Field(ge=0)],
     "scheduler.pct_start": Share,
     "threads": Count | None,

@@ -133,10 +133,10 @@ class ImageDataModule(L.LightningDataModule):
             )  # fmt: skip
 
     def rows_of(self, name: str) -> Split:
-        """The split called `name`; UserError where it lacks images of a class."""
+        """The split called `name`; UserError where it is empty, or lacks images of a class that must be there."""
         split = self.splits[name]
         for label, cls in enumerate(CLASSES):
-            if not (split.labels == label).any():
+            if not (split.labels == label).any() and (self.need_both or not len(split)):
                 raise UserError(
                     f"The {name} split has no {cls} image ({len(split)} images in all). Look at data.root, "
                     "data.val_fraction and data.test_fraction: each split needs both classes."
@@ -186,6 +186,13 @@ class ImageDataModule(L.LightningDataModule):
         mean = counts @ levels / counts.sum(1)
         std = np.sqrt(counts @ levels**2 / counts.sum(1) - mean**2)
         return mean.round(6).tolist(), std.clip(1e-3).round(6).tolist()
+
+    def file_sizes(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Width and height (N,) of the files of a split; of generated images their own."""
+        rows, table = self.splits[name].rows, self.images.table
+        if "width" not in table.dtype.names:
+            return np.full(len(rows), self.size), np.full(len(rows), self.size)
+        return table["width"][rows], table["height"][rows]
 
     def group_of(self, name: str) -> str:
         """By what a test tables accuracy: the folder of an image, without that of its split."""

@@ -1,15 +1,21 @@
 """`data=folder`: any tree of real and fake images, of any size and format."""
 
+import logging
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from fakereal import CLASSES
 from fakereal.config.errors import UserError
 from fakereal.data.datamodule import ImageDataModule, roots_of
 from fakereal.data.folder_names import FAKE_NAMES, REAL_NAMES, FolderNames
 from fakereal.data.store.build import Recipe, obtain
 from fakereal.data.store.decode import Resize
+from fakereal.data.store.sources import printable
 from fakereal.data.store.store import Store
+
+log = logging.getLogger(__name__)
 
 
 class Folder(ImageDataModule):
@@ -17,7 +23,8 @@ class Folder(ImageDataModule):
 
     Train, val and test folders are kept to where there are some; otherwise `test_fraction` of all and
     `val_fraction` of the rest are carved out. Several roots are joined. `real` and `fake` are the folder
-    names of the classes, whatever their case.
+    names of the classes, whatever their case; `classes` says it folder by folder, {photos: real, drawings: ignore},
+    and wins over them. A folder beside these that nothing names is an error: no label is guessed.
     """
 
     need_split = False
@@ -28,13 +35,14 @@ class Folder(ImageDataModule):
         root: str | Sequence[str] | None = None,
         real: Sequence[str] = REAL_NAMES,
         fake: Sequence[str] = FAKE_NAMES,
+        classes: dict[str | int, Literal["real", "fake", "ignore", "REAL", "FAKE"]] | None = None,
         **common: Any,
     ):
         super().__init__(**common)
         if both := {name.lower() for name in real} & {name.lower() for name in fake}:
             raise UserError(f"data.real and data.fake share {sorted(both)}; a folder has one class.")
-        self.root, self.names = root, FolderNames(real, fake)
-        self.settings |= {"root": self.absolute_root(), "real": [*real], "fake": [*fake]}
+        self.root, self.names = root, FolderNames(real, fake, classes)
+        self.settings |= {"root": self.absolute_root(), "real": [*real], "fake": [*fake], "classes": classes}
 
     def absolute_root(self) -> list[str] | None:
         """`root` as it can be opened from anywhere; None where it is still to be fetched."""
@@ -43,7 +51,22 @@ class Folder(ImageDataModule):
     def open_images(self) -> Store:
         if self.root is None:
             raise UserError("data.root is not given: the folder or archive with the images (or a list of them).")
-        return self.store_of(roots_of(self.root))
+        images = self.store_of(roots_of(self.root))
+        self._tell_labels(images)
+        return images
+
+    def _tell_labels(self, images: Store) -> None:
+        """A line in the log where other words than REAL and FAKE were taken for the classes."""
+        folders = Counter(name.rpartition("/")[0] for name in images.names)
+        counts: Counter[str] = Counter()
+        for folder, count in folders.items():
+            counts[self.names.deciding(f"{folder}/")] += count
+        if {*counts} - {cls.lower() for cls in CLASSES}:
+            said = [
+                f"{printable(name)} = {CLASSES[self.names(f'{name}/')[1]]} ({counts[name]:,})"
+                for name in sorted(counts)
+            ]
+            log.info("Labels by folder name: %s. data.classes= says otherwise.", ", ".join(said))
 
     def store_of(self, roots: tuple[Path, ...]) -> Store:
         """The decoded images of folders or archives, decoded now if they are not in the cache."""

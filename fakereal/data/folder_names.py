@@ -1,6 +1,6 @@
 """From a path to split and label: what the folder names of a data set say."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fakereal import CLASSES
 
@@ -17,17 +17,40 @@ REAL_NAMES = ("real", "0_real", "nature", "natural", "authentic", "human", "orig
 FAKE_NAMES = ("fake", "1_fake", "ai", "generated", "ai_generated", "ai-generated", "synthetic", "artificial")
 
 
-class FolderNames:
-    """Split and label of a path by its folders, whatever their case; the deepest name that fits decides."""
+IGNORED = -1  # a label of images that the user leaves out on purpose
 
-    def __init__(self, real: Sequence[str] = REAL_NAMES, fake: Sequence[str] = FAKE_NAMES):
+
+class FolderNames:
+    """Split and label of a path by its folders, whatever their case; the deepest name that fits decides.
+
+    `classes` says of folder names "real", "fake" or "ignore". Where it names a folder of a path, `real` and `fake`
+    say nothing about that path.
+    """
+
+    def __init__(
+        self,
+        real: Sequence[str] = REAL_NAMES,
+        fake: Sequence[str] = FAKE_NAMES,
+        classes: Mapping[str, str] | None = None,
+    ):
         self.labels = {name.lower(): CLASSES.index("REAL") for name in real}
         self.labels |= {name.lower(): CLASSES.index("FAKE") for name in fake}
+        numbers = {"ignore": IGNORED, **{cls.lower(): label for label, cls in enumerate(CLASSES)}}
+        self.given = {str(name).lower(): numbers[said.lower()] for name, said in (classes or {}).items()}
 
     def __call__(self, path: str) -> tuple[int, int | None]:
-        """(split, label) of a path with forward slashes; UNSPLIT or None where no folder says it."""
-        split, label = UNSPLIT, None
-        for folder in path.lower().split("/")[:-1]:
+        """(split, label) of a path with forward slashes; UNSPLIT or None where no folder says it, or IGNORED."""
+        folders = path.lower().split("/")[:-1]
+        split = UNSPLIT
+        for folder in folders:
             split = SPLIT_NAMES.get(folder, split)
-            label = self.labels.get(folder, label)
-        return split, label
+        name = self.deciding(path)
+        return split, None if name is None else self.given.get(name, self.labels.get(name))
+
+    def deciding(self, path: str) -> str | None:
+        """The folder name, in lower case, that says the label of a path; None where none does."""
+        folders = path.lower().split("/")[-2::-1]
+        for names in (self.given, self.labels):
+            if found := next((folder for folder in folders if folder in names), None):
+                return found
+        return None

@@ -6,7 +6,7 @@ import numpy as np
 
 from fakereal.evaluation.calibration import calibration_error, choose_threshold
 from fakereal.evaluation.evaluation import Evaluation
-from fakereal.evaluation.intervals import bootstrap, wilson
+from fakereal.evaluation.intervals import wilson
 
 LOSSES = ("lost_to_threshold", "lost_to_ranking")
 MEANS = ("accuracy", "auroc", *LOSSES, "false_positive_rate", "false_negative_rate")
@@ -31,7 +31,7 @@ def cell_figures(evaluation: Evaluation, clean_oracle: float | None = None) -> d
     wide = evaluation.probabilities.astype(np.float64)
     oracle = Evaluation(evaluation.labels, wide, cut).accuracy()[0]
     (tn, fp), (fn, tp) = evaluation.confusion().tolist()
-    area, area_interval = auroc(evaluation.labels, evaluation.probabilities)
+    area, area_interval = evaluation.auroc()
     return {
         **_with_interval("accuracy", accuracy, interval),
         **_with_interval("auroc", area, area_interval),
@@ -48,21 +48,6 @@ def cell_figures(evaluation: Evaluation, clean_oracle: float | None = None) -> d
 
 def _with_interval(name: str, value: float, interval: tuple[float, float]) -> dict[str, float]:
     return {name: value, f"{name}_low": interval[0], f"{name}_high": interval[1]}
-
-
-def auroc(labels: np.ndarray, probabilities: np.ndarray) -> tuple[float, tuple[float, float]]:
-    """Exact area under the ROC curve with its bootstrap interval; ties count half.
-
-    Sorted once and not for each resample, which takes 0.07 s for 20,000 images instead of 0.65 s.
-    """
-    rank = np.unique(probabilities, return_inverse=True)[1]
-    size = int(rank.max()) + 1
-
-    def area(labels: np.ndarray, rank: np.ndarray) -> float:
-        real, fake = (np.bincount(rank[labels == label], minlength=size) for label in (0, 1))
-        return float(fake @ (np.cumsum(real) - real / 2) / (real.sum() * fake.sum()))
-
-    return area(labels, rank), bootstrap(area, labels, rank)
 
 
 def summarize(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import torch
 from torchmetrics.functional.classification import (
-    binary_auroc,
     binary_average_precision,
     binary_precision_recall_curve,
     binary_roc,
@@ -15,6 +14,7 @@ from torchmetrics.functional.classification import (
 from fakereal import CLASSES
 from fakereal.evaluation.calibration import brier, calibration_error, fpr_at_tpr, log_loss, precision_at
 from fakereal.evaluation.intervals import bootstrap, wilson
+from fakereal.evaluation.ranking import auroc_with_interval
 
 PREVALENCES = (0.1, 0.01)  # of FAKE among what a detector meets; in most test splits it is one half
 
@@ -31,6 +31,11 @@ class Evaluation:
     def predictions(self) -> np.ndarray:
         return (self.probabilities >= self.threshold).astype(np.int64)
 
+    @property
+    def both(self) -> bool:
+        """Whether there are images of both classes; of one alone neither ranking nor precision is defined."""
+        return 0 < int(self.labels.sum()) < len(self.labels)
+
     def confusion(self) -> np.ndarray:
         """Counts (2, 2): rows are true classes, columns predicted ones, in the order REAL, FAKE."""
         counts = np.zeros((2, 2), dtype=np.int64)
@@ -38,7 +43,10 @@ class Evaluation:
         return counts
 
     def per_class(self) -> list[dict[str, Any]]:
-        """Precision, recall and F1 with Wilson intervals of the first two, and support, for each class."""
+        """Precision, recall and F1 with Wilson intervals of the first two, and support, for each class.
+
+        None is what is not defined: recall of a class without images, and all but recall where `both` is False.
+        """
         counts = self.confusion()
         rows = []
         for label, cls in enumerate(CLASSES):
@@ -46,11 +54,11 @@ class Evaluation:
             rows.append(
                 {
                     "class": cls,
-                    "precision": right / max(1, said),
+                    "precision": right / max(1, said) if self.both else None,
                     "precision_interval": wilson(right, said),
-                    "recall": right / max(1, there),
+                    "recall": right / there if there else None,
                     "recall_interval": wilson(right, there),
-                    "f1": 2 * right / max(1, said + there),
+                    "f1": 2 * right / max(1, said + there) if self.both else None,
                     "support": int(there),
                 }
             )
@@ -89,7 +97,7 @@ class Evaluation:
 
     def auroc(self) -> tuple[float, tuple[float, float]]:
         """Area under the ROC curve with its bootstrap interval."""
-        return self._with_interval(_auroc)
+        return auroc_with_interval(self.labels, self.probabilities)
 
     def average_precision(self) -> tuple[float, tuple[float, float]]:
         """Average precision of FAKE with its bootstrap interval."""
@@ -108,12 +116,12 @@ class Evaluation:
         }
 
     def flat(self, prefix: str) -> dict[str, Any]:
-        """Everything by name, intervals as NAME_low and NAME_high."""
+        """Everything by name, intervals as NAME_low and NAME_high; None, without interval, where not defined."""
         figures: dict[str, Any] = {f"{prefix}images": len(self.labels), f"{prefix}threshold": self.threshold}
 
-        def add(name: str, value: float, interval: tuple[float, float] | None = None) -> None:
-            figures[prefix + name] = float(value)
-            if interval:
+        def add(name: str, value: float | None, interval: tuple[float, float] | None = None) -> None:
+            figures[prefix + name] = None if value is None else float(value)
+            if interval and value is not None:
                 figures[f"{prefix}{name}_low"], figures[f"{prefix}{name}_high"] = map(float, interval)
 
         value, interval, _ = self.accuracy()
@@ -123,20 +131,17 @@ class Evaluation:
             add(f"precision_{cls}", row["precision"], row["precision_interval"])
             add(f"recall_{cls}", row["recall"], row["recall_interval"])
             add(f"f1_{cls}", row["f1"])
-        add("auroc", *self.auroc())
-        add("average_precision", *self.average_precision())
+        undefined = (None,)
+        add("auroc", *(self.auroc() if self.both else undefined))
+        add("average_precision", *(self.average_precision() if self.both else undefined))
         add("loss", self.log_loss())
         add("ece", *self.calibration_error())
         add("brier", *self.brier())
-        add("fpr_at_95_tpr", *self.fpr_at_95_tpr())
+        add("fpr_at_95_tpr", *(self.fpr_at_95_tpr() if self.both else undefined))
         for prevalence in PREVALENCES:
-            add(f"precision_fake_at_{prevalence:g}", *self.precision_at(prevalence))
+            add(f"precision_fake_at_{prevalence:g}", *(self.precision_at(prevalence) if self.both else undefined))
         (tn, fp), (fn, tp) = self.confusion().tolist()
         return figures | {f"{prefix}{name}": n for name, n in dict(tn=tn, fp=fp, fn=fn, tp=tp).items()}
-
-
-def _auroc(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    return float(binary_auroc(torch.from_numpy(probabilities), torch.from_numpy(labels.astype(np.int64))))
 
 
 def _average_precision(labels: np.ndarray, probabilities: np.ndarray) -> float:

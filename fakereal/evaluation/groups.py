@@ -12,13 +12,11 @@ HEADER = ("group", "class", "images", "accuracy", "accuracy_low", "accuracy_high
 
 
 def by_group(evaluation: Evaluation, groups: list[str]) -> list[dict[str, Any]]:
-    """A row for each group and class, sorted; none where the groups tell no more than the classes do.
+    """A row for each group and class, sorted; none where these tell no more than the classes do.
 
     `groups`: of each image (N,).
     """
     names, number = np.unique(np.array(groups), return_inverse=True)
-    if len(names) <= len(CLASSES):
-        return []
     right = evaluation.predictions == evaluation.labels
     rows = []
     for index, name in enumerate(names):
@@ -31,4 +29,4 @@ def by_group(evaluation: Evaluation, groups: list[str]) -> list[dict[str, Any]]:
             rows.append(
                 dict(zip(HEADER, (str(name), cls, count, hits / count, *wilson(hits, count), mean), strict=True))
             )
-    return rows
+    return rows if len(rows) > len(np.unique(evaluation.labels)) else []

@@ -20,32 +20,39 @@ GROUPS_SHOWN = 24  # on the terminal; groups.csv has all
 
 
 def write_figures(evaluation: Evaluation, metrics: dict[str, Any], out: Path) -> None:
-    """confusion_matrix, roc, precision_recall and reliability as PNG, and with the scalars in TensorBoard events."""
+    """confusion_matrix, roc, precision_recall and reliability as PNG, and with the scalars in TensorBoard events.
+
+    Of one class there are no curves.
+    """
     from torch.utils.tensorboard import SummaryWriter
 
-    curves = evaluation.curves()
     figures = {
         "confusion_matrix": confusion_figure(evaluation.confusion(), "Test"),
-        "roc": roc_figure(curves["fpr"], curves["tpr"], _interval(metrics, "test/auroc", "{:.4f}")),
-        "precision_recall": precision_recall_figure(
+        "reliability": reliability_figure({"test": (evaluation.labels, evaluation.probabilities)}, "Test"),
+    }
+    if evaluation.both:
+        curves = evaluation.curves()
+        figures["roc"] = roc_figure(curves["fpr"], curves["tpr"], _interval(metrics, "test/auroc", "{:.4f}"))
+        figures["precision_recall"] = precision_recall_figure(
             curves["recall"],
             curves["precision"],
             _interval(metrics, "test/average_precision", "{:.4f}"),
             float(evaluation.labels.mean()),
-        ),
-        "reliability": reliability_figure({"test": (evaluation.labels, evaluation.probabilities)}, "Test"),
-    }
+        )
     with SummaryWriter(str(out)) as board:
         for name, figure in figures.items():
             save_png(figure, out / f"{name}.png")
             board.add_figure(f"test/{name}", figure)
         for name, value in metrics.items():
-            if name.startswith("test/"):
+            if name.startswith("test/") and isinstance(value, int | float):
                 board.add_scalar(name, value)
-        board.add_pr_curve("test/precision_recall", evaluation.labels, evaluation.probabilities)
+        if evaluation.both:
+            board.add_pr_curve("test/precision_recall", evaluation.labels, evaluation.probabilities)
 
 
 def _interval(metrics: dict[str, Any], name: str, form: str) -> str:
+    if metrics[name] is None:
+        return "not defined: one class only"
     value, low, high = (form.format(metrics[f"{name}{end}"]) for end in ("", "_low", "_high"))
     return f"{value} ({low} to {high})"
 
@@ -82,7 +89,7 @@ def print_evaluation(
 
     classes = Table("class", "precision", "recall", "F1", "support")
     for row in evaluation.per_class():
-        figures = [f"{row[name]:.4f}" for name in ("precision", "recall", "f1")]
+        figures = ["-" if row[name] is None else f"{row[name]:.4f}" for name in ("precision", "recall", "f1")]
         classes.add_row(row["class"], *figures, f"{row['support']:,}")
     console.print(classes)
     confusion = Table("true \\ predicted", *CLASSES)

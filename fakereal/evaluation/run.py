@@ -22,6 +22,7 @@ from fakereal.data.store.store import write_json
 from fakereal.data.synthetic import Synthetic
 from fakereal.evaluation.ensemble import PREPROCESSING, combine, load_members, mean_threshold, write_members
 from fakereal.evaluation.evaluation import Evaluation
+from fakereal.evaluation.far import Far, FarImages
 from fakereal.evaluation.groups import by_group
 from fakereal.evaluation.ledger import record_look
 from fakereal.evaluation.output import print_evaluation, write_figures
@@ -44,10 +45,11 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     prepare(cfg)
     members = load_members(cfg.ckpt_path, cfg.tta, own_data="_target_" not in cfg.data)
     data = open_data(cfg.data, members[0])
-    collected = Probabilities()
+    data.need_both = False  # of one class there are fewer figures
+    collected, far = Probabilities(), Far(members)
     one = {"devices": 1, "num_nodes": 1, "strategy": "auto"}  # predictions come in the order of the images
     quiet = {"logger": False, "enable_checkpointing": False}
-    trainer = build(cfg.trainer, callbacks=[progress_bar(), collected], **one, **quiet)
+    trainer = build(cfg.trainer, callbacks=[progress_bar(), collected, FarImages(far)], **one, **quiet)
 
     for member in members:
         with explained_out_of_memory(data.batch_size, member.classifier.hparams.image_size):
@@ -56,7 +58,9 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     split, probabilities = data.splits["test"], np.stack(collected.members)
     evaluation = Evaluation(split.labels, combine(probabilities), mean_threshold(members))
 
-    metrics = {**evaluation.flat("test/"), **without_leaked(evaluation, data), **origin(members)}
+    far.see_sizes(*data.file_sizes("test"))
+    distance = {f"test/far/{name}": figure for name, figure in far.figures().items()}
+    metrics = {**evaluation.flat("test/"), **without_leaked(evaluation, data), **distance, **origin(members)}
     metrics["data_digest"] = data.images.digest
     entry, look = record_look(Path(cfg.ledger), metrics, out)
     names = [data.images.names[row] for row in split.rows]
@@ -68,6 +72,7 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     write_json(out / "provenance.json", provenance(trainer, data, list(HydraConfig.get().overrides.task)))
     write_json(out / "metrics.json", metrics | {"look": look})
     print_evaluation(evaluation, metrics, out, look, entry, rows, groups)
+    far.tell()
     return metrics
 
 
@@ -119,8 +124,17 @@ def open_data(node: DictConfig, loaded: Loaded) -> ImageDataModule:
 
 
 def warn_of_other_images(node: DictConfig, data: ImageDataModule, loaded: Loaded) -> None:
-    """A line in the log where the data of the checkpoint are no longer the images that it was trained on."""
-    if "_target_" not in node and data.images.digest != loaded.data["images"]:
+    """A line in the log where the data of the checkpoint are no longer the images that it was trained on.
+
+    And one where only a part of other images is tested.
+    """
+    if data.images.digest == loaded.data["images"]:
+        return
+    if "_target_" in node:
+        tested, every = len(data.splits["test"]), len(data.images.table)
+        if tested < every and not (data.images.table["split"] == 2).any():
+            log.warning("%s of %s images are tested; data.test_fraction=1 tests all", f"{tested:,}", f"{every:,}")
+    else:
         log.warning("The images are not those of training: a test split carved anew may hold former training images")
 
 

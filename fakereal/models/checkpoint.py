@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 from fakereal import CLASSES
 from fakereal.config.errors import UserError
+from fakereal.evaluation.reference import Reference
 from fakereal.models.classifier import CHECKPOINT_FORMAT, Classifier
 
 SAFETENSORS = ".safetensors"
@@ -23,12 +24,13 @@ NEEDED = ("fakereal", "hyper_parameters")
 
 @dataclass
 class Loaded:
-    """A classifier in evaluation mode, what its checkpoint says of its data, and the file's digest."""
+    """A classifier in evaluation mode, what its checkpoint says of its data and images, and the file's digest."""
 
     classifier: Classifier
     data: dict[str, Any]
     digest: str
     path: Path
+    reference: Reference | None = None  # None in checkpoints of earlier versions
 
 
 def read_checkpoint(path: str | Path, key: str = "ckpt_path") -> dict[str, Any]:
@@ -72,8 +74,12 @@ def load_classifier(path: str | Path, key: str = "ckpt_path") -> Loaded:
     load_weights(classifier, checkpoint, path, key)
     ours = checkpoint["fakereal"]
     classifier.threshold, classifier.temperature = ours["threshold"], ours["temperature"]
+    try:
+        reference = Reference.of(ours["reference"]) if "reference" in ours else None
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{key}={path} was altered: its `reference` is incomplete. Copy it again.") from error
     path = Path(path).expanduser()
-    return Loaded(classifier.eval(), ours["data"], file_digest(path), path)
+    return Loaded(classifier.eval(), ours["data"], file_digest(path), path, reference)
 
 
 def load_weights(classifier: Classifier, checkpoint: dict[str, Any], path: str | Path, key: str) -> None:

@@ -18,6 +18,7 @@ from fakereal.data.store.decode import BadImage, Decoded, Resize
 from fakereal.data.store.entries import Entry
 from fakereal.data.store.parallel import decode_all
 from fakereal.evaluation.ensemble import PREPROCESSING, Ensemble, combine, load_members
+from fakereal.evaluation.far import Far
 from fakereal.prediction.answers import Answer, Predictions
 from fakereal.prediction.images import Images
 from fakereal.prediction.shown import Shown
@@ -26,7 +27,6 @@ from fakereal.training.memory import explained_out_of_memory
 
 log = logging.getLogger(__name__)
 ALONE = 0.3  # seconds of decoding after which processes for it are started: they take about as long
-FAR_SCALE, FAR_ASPECT = 8, 2
 
 
 def predict(cfg: DictConfig) -> None:
@@ -47,7 +47,7 @@ def predict(cfg: DictConfig) -> None:
     batch_size = cfg.data.batch_size or said["batch_size"]
     fabric = build(cfg.trainer, devices=1)
     network = fabric.setup_module(Ensemble(members))
-    far = 0
+    far = Far(members)
     try:
         with (
             explained_out_of_memory(batch_size, members[0].classifier.hparams.image_size),
@@ -57,12 +57,13 @@ def predict(cfg: DictConfig) -> None:
         ):
             for batch in batches(decoded, batch_size):
                 answers = answer(network, fabric.device, batch)
-                far += sum(is_far(image, resize.size) for _, image in batch)
+                look_at(batch, far)
                 predictions.write(answers)
                 shown.show(answers)
     except KeyboardInterrupt:
         raise SystemExit(130) from None  # 128 + SIGINT, as shells have it
-    summarize(predictions, images, network.threshold, far, resize.size)
+    summarize(predictions, images, network.threshold)
+    far.tell()
     if bad := predictions.counts[""]:
         total = predictions.counts.total()
         raise UserError(f"{images.named}: {bad:,} of {total:,} files have no prediction; their rows say why.")
@@ -94,26 +95,19 @@ def answer(network: Ensemble, device: torch.device, batch: Batch) -> list[Answer
     ]
 
 
-def is_far(image: Decoded | BadImage, size: int) -> bool:
-    """Whether an image was much larger or much longer than the square of `size` that the network saw of it."""
-    if isinstance(image, BadImage):
-        return False
-    short, long = sorted((image.width, image.height))
-    return long > FAR_SCALE * size or long > FAR_ASPECT * short
+def look_at(batch: Batch, far: Far) -> None:
+    """Shows `far` the images of a batch that could be read, after the network answered about them."""
+    if good := [image for _, image in batch if isinstance(image, Decoded)]:
+        far.see(torch.from_numpy(np.stack([image.pixels for image in good])).permute(0, 3, 1, 2))
+        far.see_sizes(*np.array([(image.width, image.height) for image in good]).T)
 
 
-def summarize(predictions: Predictions, images: Images, threshold: float, far: int, size: int) -> None:
-    """Counts, where the rows are, and how much to think of them, to the log."""
+def summarize(predictions: Predictions, images: Images, threshold: float) -> None:
+    """Counts and where the rows are, to the log."""
     counts = predictions.counts
     log.info("%s FAKE, %s REAL, %s not predicted (the figure is the probability of FAKE; FAKE from %.4g on)",
              f"{counts['FAKE']:,}", f"{counts['REAL']:,}", f"{counts['']:,}", threshold)  # fmt: skip
     if images.ignored:
         log.info("Left out for want of an image's ending: %s", f"{images.ignored.total():,}")
-    if far:
-        log.warning(
-            "Far from the %d x %d pixels that the network sees: %s (a side above %d, or more than twice as long as "
-            "wide). Trust these answers only if it was trained on such images.",
-            size, size, f"{far:,}", FAR_SCALE * size,
-        )  # fmt: skip
     log.info("Predictions: %s", predictions.path)
     log.info("An answer supports a human review, it does not replace one.")

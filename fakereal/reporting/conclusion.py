@@ -4,7 +4,7 @@ import shlex
 
 from fakereal.evaluation.monitor import mode_of
 from fakereal.reporting.content import Block, Command, Text, four, p_value, percent, with_interval
-from fakereal.reporting.figures import figure_of, over_seeds, validation_accuracy, validation_images
+from fakereal.reporting.figures import auroc_of, figure_of, over_seeds, validation_accuracy, validation_images
 from fakereal.reporting.gather import Findings
 from fakereal.reporting.runs import Run
 
@@ -46,11 +46,11 @@ def _tested(found: Findings, best: Run) -> list[Block]:
     blocks: list[Block] = []
     test = found.tests.of_run.get(best)
     if test:
-        accuracy, area = figure_of(test, "accuracy"), figure_of(test, "auroc")
+        accuracy = figure_of(test, "accuracy")
         looks = f", {test.looks} looks with this checkpoint, the newest counts" if test.looks > 1 else ""
         blocks.append(
             Text(
-                f"On the test split: accuracy {with_interval(accuracy)}, AUROC {with_interval(area, four)}, "
+                f"On the test split: accuracy {with_interval(accuracy)}, AUROC {auroc_of(test)}, "
                 f"{test.metrics['test/images']:,} images{looks}. The winner was picked by validation; "
                 "test figures had no part in it."
             )

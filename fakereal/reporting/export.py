@@ -11,8 +11,14 @@ from fakereal.reporting.settings import value_of
 
 
 def write_results(found: Findings, path: Path) -> None:
-    """A row a run, the best first: varied keys, metrics.json, the test's metrics.json, the published figure."""
+    """A row a run, the best first: varied keys, metrics.json, the test's metrics.json, the published figure.
+
+    Then a row a baseline, without a rank.
+    """
     rows = [_row(found, run) for run in found.runs]
+    for name, figures in found.baselines.figures.items():
+        named = {key: value for key, value in figures.items() if key != "title"}
+        rows.append({"run": f"baseline {name}", **named, "data_digest": found.runs[0].data_digest})
     header = list(dict.fromkeys(key for row in rows for key in row))
     write_rows(path, rows, header)
 

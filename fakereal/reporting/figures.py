@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fakereal.evaluation.intervals import t_interval, wilson
+from fakereal.reporting.content import four, with_interval
 from fakereal.reporting.runs import Run
 from fakereal.reporting.tested import Tested
 
@@ -32,6 +33,12 @@ def validation_accuracy(run: Run) -> Figure:
 def figure_of(test: Tested, name: str) -> Figure:
     """A figure that the test wrote with its interval; KeyError where it did not."""
     return Figure(*(float(test.metrics[f"test/{name}{end}"]) for end in ("", "_low", "_high")))
+
+
+def auroc_of(test: Tested) -> str:
+    """AUROC with its interval, in words."""
+    defined = test.metrics.get("test/auroc") is not None
+    return with_interval(figure_of(test, "auroc"), four) if defined else "not defined: one class only"
 
 
 class OverSeeds(NamedTuple):

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from fakereal.config.errors import UserError
 from fakereal.evaluation.ledger import looks_at, members_of
+from fakereal.reporting.baselines import Baselines, read_baselines
 from fakereal.reporting.comparisons import Pairs, compare
 from fakereal.reporting.curves import Curve, read_curves
 from fakereal.reporting.folders import expand, results_below
@@ -35,6 +36,7 @@ class Findings:
     curves: dict[Run, dict[str, Curve]]
     looks: list[dict[str, Any]]  # the ledger's entries about the test split of these runs
     left_out: list[LeftOut]
+    baselines: Baselines
 
     def ref(self, item: Run | Tested) -> str:
         """`#1` for the best run, `E1` for the first ensemble."""
@@ -81,7 +83,8 @@ def gather(cfg: DictConfig) -> Findings:
     runs = ranked(runs, cfg.monitor)
 
     tests, problems = _tests(cfg, [folder for folder in folders if commands[folder] == "test"], runs)
-    left_out += problems
+    baselines, unread = read_baselines(_plain(cfg.audits), runs)
+    left_out += problems + unread
     looks = looks_at(runs[0].data_digest, Path(cfg.ledger))
     counts = Counter(map(members_of, looks))
     for test in (*tests.of_run.values(), *tests.ensembles):
@@ -98,6 +101,7 @@ def gather(cfg: DictConfig) -> Findings:
         curves={run: read_curves(run.folder) for run in runs},
         looks=looks,
         left_out=left_out + pairs.left_out,
+        baselines=baselines,
     )
 
 

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from fakereal.reporting.chart_sections import cost_blocks, curves_blocks, settings_blocks
 from fakereal.reporting.comparisons import COMPARED
-from fakereal.reporting.content import Block, Confusions, Section, Table, Text
+from fakereal.reporting.content import Block, Command, Confusions, Section, Table, Text, percent
+from fakereal.reporting.figures import validation_images
 from fakereal.reporting.gather import Findings
 from fakereal.reporting.looks import looks_blocks
 from fakereal.reporting.tables import (
@@ -51,7 +52,25 @@ def _runs(found: Findings) -> list[Block]:
         text += f" {untested} of {len(found.runs)} runs are not tested."
     elif untested:
         text += " No run is tested."
-    return [Text(text), runs_table(found)]
+    return [Text(text), *_baselines(found), runs_table(found)]
+
+
+def _baselines(found: Findings) -> list[Block]:
+    cheap = found.baselines
+    if not cheap.figures:
+        return [
+            Text("What cheap features alone achieve is not known here; an audit measures it:"),
+            Command(cheap.command),
+        ]
+    best = next(iter(cheap.figures.values()))
+    text = (
+        "Baselines are logistic regressions on what is cheap, fitted on train without any selection (fakereal.audit, "
+        f"{cheap.folder}). The best of them, {best['title']}, is right on {percent(best['val/accuracy'])} of "
+        f"{cheap.images:,} validation images."
+    )
+    if cheap.images != (ours := validation_images(found.runs[0])):
+        text += f" The runs were validated on other images of the same data ({ours:,})."
+    return [Text(text)]
 
 
 def _seeds(found: Findings) -> list[Block]:

@@ -1,7 +1,9 @@
 """The report's tables of figures."""
 
+from typing import Any
+
 from fakereal.reporting.content import Confusion, Table, four, p_value, percent, with_interval
-from fakereal.reporting.figures import accuracies, figure_of, over_seeds, published, validation_accuracy
+from fakereal.reporting.figures import accuracies, auroc_of, figure_of, over_seeds, published, validation_accuracy
 from fakereal.reporting.gather import Findings
 from fakereal.reporting.runs import Run
 from fakereal.reporting.settings import short, shown, value_of
@@ -11,7 +13,7 @@ TESTED = ("test accuracy", "test, without leaked", "test AUROC", "looks", "teste
 
 
 def runs_table(found: Findings) -> Table:
-    """A row a run, the winner first."""
+    """A row a run, the winner first; then a row a baseline."""
     extra = found.monitor not in ("val/accuracy", "val/auroc", "val/loss")
     header = [
         *("#", *(short(key, found.keys) for key in found.keys), "val accuracy", "val AUROC", "val loss"),
@@ -31,7 +33,28 @@ def runs_table(found: Findings) -> Table:
         figure = published([run], found.tests.of_run)
         row += [f"{percent(figure.accuracy)} ({figure.split})", figure.verdict] if figure else ["", ""]
         rows.append([*row, run.name])
+    for figures in found.baselines.figures.values():
+        cells = baseline_cells(figures)
+        rows.append([cells.get(column, "") for column in header])
     return Table(header, rows, marked=0)
+
+
+def baseline_cells(figures: dict[str, Any]) -> dict[str, str]:
+    """What a baseline has to say in the columns of the runs."""
+
+    def said(name: str, form=percent) -> str:
+        known = f"{name}_high" in figures
+        return with_interval([figures[f"{name}{end}"] for end in ("", "_low", "_high")], form) if known else ""
+
+    return {
+        "#": f"baseline: {figures['title']}",
+        "val accuracy": said("val/accuracy"),
+        "val AUROC": four(figures["val/auroc"]),
+        "val loss": four(figures["val/loss"]),
+        "test accuracy": said("test/accuracy"),
+        "test AUROC": said("test/auroc", four),
+        "parameters": f"{figures['parameters']:,}" if "parameters" in figures else "",
+    }
 
 
 def amount(value: float) -> str:
@@ -45,7 +68,7 @@ def _test_cells(test: Tested | None) -> list[str]:
     return [
         with_interval(figure_of(test, "accuracy")),
         with_interval(figure_of(test, "without_leaked/accuracy")) if leaked else "",
-        with_interval(figure_of(test, "auroc"), four),
+        auroc_of(test),
         str(test.looks),
         given(test, "tta="),
     ]
@@ -81,7 +104,7 @@ def seeds_table(found: Findings) -> Table:
             "val AUROC": (group.values("val/auroc"), four),
             "val loss": (group.values("val/loss"), four),
             "test accuracy": ([test.metrics["test/accuracy"] for test in tests], percent),
-            "test AUROC": ([test.metrics["test/auroc"] for test in tests], four),
+            "test AUROC": ([a for test in tests if (a := test.metrics["test/auroc"]) is not None], four),
         }
         for name, (values, form) in figures.items():
             if seeds := over_seeds(values):
@@ -128,9 +151,10 @@ def elsewhere_table(found: Findings) -> Table:
         data = test.provenance.get("data")
         name = data.get("class", "") if isinstance(data, dict) else ""
         images = f"{test.metrics['test/images']:,}"
-        cells = [given(test, "data") or str(name), why, images, *_test_cells(test)]
+        far = with_interval(figure_of(test, "far/share")) if "test/far/share_high" in test.metrics else ""
+        cells = [given(test, "data") or str(name), why, images, far, *_test_cells(test)]
         rows.append([found.ref(run) if run else "ensemble", *cells])
-    return Table(("run", "data", "what they are", "images", *TESTED), rows)
+    return Table(("run", "data", "what they are", "images", "far from training", *TESTED), rows)
 
 
 def confusion(found: Findings, run: Run) -> Confusion | None:

@@ -14,11 +14,13 @@ from fakereal.reporting.folders import Unusable, read_json, require
 from fakereal.reporting.runs import LeftOut, Run
 
 NAMED = ("checkpoint", "checkpoint_digest", "data_digest")
+WITH_INTERVAL = ("", "_low", "_high")
 REQUIRED = (
-    *(f"test/{name}{end}" for name in ("accuracy", "auroc") for end in ("", "_low", "_high")),
+    *(f"test/accuracy{end}" for end in WITH_INTERVAL),
     *(f"test/{name}" for name in ("images", "tn", "fp", "fn", "tp")),
 )
-LEAKED = tuple(f"test/without_leaked/accuracy{end}" for end in ("", "_low", "_high"))
+AUROC = tuple(f"test/auroc{end}" for end in WITH_INTERVAL)
+LEAKED = tuple(f"test/without_leaked/accuracy{end}" for end in WITH_INTERVAL)
 
 
 @dataclass(eq=False)
@@ -58,10 +60,16 @@ def read_tests(folders: Iterable[Path]) -> tuple[list[Tested], list[LeftOut]]:
         try:
             metrics = read_json(folder / "metrics.json")
             require(metrics, REQUIRED, NAMED, LEAKED)
+            if _both_classes(metrics):  # of one alone AUROC is not defined
+                require(metrics, AUROC, ())
             tests.append(Tested(folder, metrics, read_json(folder / "provenance.json")))
         except Unusable as reason:
             left_out.append(LeftOut(str(folder), f"a test result: {reason}"))
     return tests, left_out
+
+
+def _both_classes(metrics: dict[str, Any]) -> bool:
+    return metrics["test/tn"] + metrics["test/fp"] > 0 and metrics["test/fn"] + metrics["test/tp"] > 0
 
 
 def join(tests: list[Tested], runs: list[Run]) -> Joined:

@@ -11,12 +11,15 @@ from lightning.pytorch.callbacks import WeightAveraging
 from fakereal.config.errors import UserError
 from fakereal.evaluation.calibration import Calibration, Fitted, brier, calibration_error, log_loss, sigmoid
 from fakereal.evaluation.evaluation import Evaluation
+from fakereal.evaluation.far import eager_head_inputs
+from fakereal.evaluation.reference import Reference
 from fakereal.models.checkpoint import file_digest
 from fakereal.models.classifier import Classifier
 from fakereal.reporting.plots import reliability_figure, save_png
 from fakereal.training.callbacks import Throughput
 from fakereal.training.checkpoints import AtomicCheckpointIO, BestCheckpoint, load_best
 from fakereal.training.figures import tensorboard_of
+from fakereal.training.seen import ValidationFeatures
 
 
 def best_metrics(
@@ -24,7 +27,7 @@ def best_metrics(
 ) -> dict[str, Any]:
     """The figures of best.ckpt, at threshold 0.5 and calibrated, and what the run cost.
 
-    Temperature and threshold are fitted here, on validation, and kept in best.ckpt.
+    Temperature, threshold and the distance of images from these are fitted here, on validation, and kept in best.ckpt.
     """
     checkpoints = trainer.checkpoint_callback
     if not isinstance(checkpoints, BestCheckpoint):
@@ -35,14 +38,17 @@ def best_metrics(
     # An averaging callback would swap its last average in for the weights of best.ckpt.
     trainer.callbacks = [callback for callback in trainer.callbacks if not isinstance(callback, WeightAveraging)]
     loggers, trainer.loggers = trainer.loggers, []  # the curves are complete: no point is added to them
-    [figures] = trainer.validate(classifier, datamodule=trainer.datamodule, verbose=False)
+    seen = ValidationFeatures(len(trainer.datamodule.splits["val"]))
+    trainer.callbacks.append(seen)
+    with eager_head_inputs(classifier) as seen.inputs:
+        [figures] = trainer.validate(classifier, datamodule=trainer.datamodule, verbose=False)
     trainer.loggers = loggers
 
     logits, labels = (values.numpy() for values in classifier.validated())
     fitted = calibration.fit(logits, labels) if calibration else Fitted()
     classifier.temperature, classifier.threshold = fitted.temperature, fitted.threshold
     if trainer.is_global_zero:
-        keep(fitted, best)
+        keep(fitted, seen.reference(trainer.datamodule), best)
         draw(trainer, logits, labels, fitted, out)
     trainer.strategy.barrier()
     cost = {}
@@ -78,10 +84,11 @@ def validation_figures(logits: np.ndarray, labels: np.ndarray, fitted: Fitted) -
     }
 
 
-def keep(fitted: Fitted, path: str) -> None:
-    """Writes temperature and threshold into a checkpoint."""
+def keep(fitted: Fitted, reference: Reference, path: str) -> None:
+    """Writes temperature, threshold and what the images were like into a checkpoint."""
     checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    checkpoint["fakereal"] |= {"temperature": fitted.temperature, "threshold": fitted.threshold}
+    found = {"temperature": fitted.temperature, "threshold": fitted.threshold, "reference": reference.plain()}
+    checkpoint["fakereal"] |= found
     AtomicCheckpointIO().save_checkpoint(checkpoint, path)
 
 

@@ -1,6 +1,7 @@
 """`data=folder` and `data=cifake`: from trees and archives to splits, and what is said when that fails."""
 
 import os
+import re
 import shutil
 import threading
 from functools import partial
@@ -8,12 +9,13 @@ from http.server import HTTPServer, SimpleHTTPRequestHandler
 
 import numpy as np
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from fakereal.config.errors import UserError
 from fakereal.data import cifake as cifake_module
 from fakereal.data.cifake import Cifake, cifar_class
 from fakereal.data.folder import Folder
-from fakereal.data.folder_names import FAKE_NAMES, REAL_NAMES, UNSPLIT, FolderNames
+from fakereal.data.folder_names import FAKE_NAMES, IGNORED, REAL_NAMES, UNSPLIT, FolderNames
 
 
 @pytest.mark.parametrize(
@@ -122,11 +124,64 @@ def test_names_of_classes_are_the_users(tmp_path, image_tree):
     tree = image_tree(tmp_path / "tree", 3)
     for split in ("train", "test"):
         (tree / split / "REAL").rename(tree / split / "Photos")
-    with pytest.raises(UserError, match=r"all images are FAKE.*train/Photos/ \(3\).*data\.real"):
+    with pytest.raises(UserError, match=r"Photos \(6\).*data\.classes=\{Photos: ignore\}"):
         folder(tree)
     assert folder(tree, real=["photos"]).describe()["splits"]["test"] == {"REAL": 3, "FAKE": 3}
     with pytest.raises(UserError, match=r"data.real and data.fake share \['fake', 'x'\]"):
         folder(tree, real=["X", "fake"], fake=["x", "FAKE"])
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("photos/1.jpg", 0),
+        ("SD15/nature/1.jpg", 1),
+        ("nature/sd15/1.jpg", 1),
+        ("drawings/real/1.jpg", IGNORED),
+        ("photos/drawings/1.jpg", IGNORED),
+        ("drawings/photos/1.jpg", 0),
+        ("nature/1.jpg", 0),
+        ("ai/1.jpg", IGNORED),
+        ("other/1.jpg", None),
+    ],
+)
+def test_what_is_said_folder_by_folder_wins(path, expected):
+    names = FolderNames(classes={"photos": "REAL", "sd15": "fake", "drawings": "ignore", "ai": "ignore"})
+    assert names(path) == (UNSPLIT, expected)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_folders_that_nothing_names_are_refused_with_what_to_paste(tmp_path, image_tree, pack, packed, caplog):
+    caplog.set_level("INFO")
+    tree = image_tree(tmp_path / "wrapped" / "tree", 3)
+    for number, name in enumerate(("sd 1.5, (new)", "drawings")):
+        image_tree(tmp_path / "more", 2 + number, splits=(), offset=number + 1)
+        (tree / "train" / name).mkdir()
+        shutil.move(tmp_path / "more" / "FAKE", tree / "train" / name / "a")
+        shutil.rmtree(tmp_path / "more")
+    shutil.copy(next((tree / "test" / "REAL").iterdir()), tree / "train" / "cover.jpg")  # no folder of its own
+    root = pack(tmp_path / "wrapped", tmp_path / "x.zip") if packed else tmp_path / "wrapped"
+    with pytest.raises(UserError) as refused:
+        folder(root)
+    assert "drawings (3), sd 1.5, (new) (2)" in str(refused.value)
+    [pasted] = re.findall(r"'(data\.classes=.*)'", str(refused.value))
+    said = OverridesParser.create().parse_override(pasted).value()
+    assert said == {"drawings": "ignore", "sd 1.5, (new)": "ignore"}
+    data = folder(root, classes=said)
+    assert len(data.images.table) == 12 and data.settings["classes"] == said
+    assert "5 images whose folders data.classes= says to ignore" in caplog.text
+    assert len(folder(root, classes=said | {"drawings": "fake"}).images.table) == 15
+
+
+def test_it_says_which_words_it_took_for_the_classes(tmp_path, image_tree, caplog):
+    caplog.set_level("INFO")
+    tree = image_tree(tmp_path / "tree", 3, splits=())
+    folder(tree)
+    assert "Labels by folder name" not in caplog.text, "REAL and FAKE speak for themselves"
+    (tree / "REAL").rename(tree / "0_real")
+    (tree / "FAKE").rename(tree / "AI")
+    folder(tree)
+    assert "Labels by folder name: 0_real = REAL (3), ai = FAKE (3)" in caplog.text
 
 
 def test_a_root_is_needed():

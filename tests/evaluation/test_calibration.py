@@ -124,6 +124,14 @@ def test_what_training_fitted_is_what_test_uses(run, quick, tmp_path):
         torch.testing.assert_close(loaded.classifier.probabilities(images), expected)
 
 
+def test_a_small_validation_split_is_told_of_and_nothing_is_fitted(run, quick, tmp_path):
+    finished = run("train", *quick)
+    assert finished.code == 0, finished.text
+    assert "Not calibrated: validation has 8 images of a class, fewer than calibration.min_images=200" in finished.text
+    loaded = load_classifier(tmp_path / "run" / "checkpoints" / "best.ckpt")
+    assert (loaded.classifier.temperature, loaded.classifier.threshold) == (1.0, 0.5)
+
+
 def test_without_calibration_nothing_is_fitted(run, quick, tmp_path):
     finished = run("train", *quick, "calibration=null")
     assert finished.code == 0 and "Not calibrated" not in finished.text, finished.text

@@ -80,6 +80,16 @@ def test_other_peoples_images_are_made_small_as_the_training_images_were(run, ch
     assert json.loads(store.read_text())["data"]["splits"]["test"] == {"REAL": 6, "FAKE": 6}
 
 
+def test_of_images_without_labels_it_says_so(run, checkpoint, image_tree, tmp_path):
+    shutil.copytree(image_tree(tmp_path / "tree", 3, splits=()) / "REAL", tmp_path / "album" / "holiday")
+    finished = run("test", f"ckpt_path={checkpoint}", "data=folder", f"data.root={tmp_path / 'album'}")
+    assert finished.code == 1 and "holiday/ (3)" in finished.text
+    assert "To predict images without labels: python -m fakereal.predict" in finished.text
+    words = ("data=folder", f"data.root={tmp_path / 'album'}", "data.classes={holiday: real}", "hydra.run.dir=tested")
+    finished = run("test", f"ckpt_path={checkpoint}", *words)
+    assert finished.code == 0 and "1 of 3 images are tested; data.test_fraction=1 tests all" in finished.text
+
+
 def test_no_checkpoint_is_told(run):
     finished = run("test")
     assert finished.code == 1 and "ckpt_path" in finished.text and "Traceback" not in finished.text

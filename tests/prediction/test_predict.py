@@ -127,7 +127,7 @@ def test_images_are_made_small_and_upright_as_for_training(run, checkpoint, tabl
     finished = run("predict", f"ckpt_path={checkpoint}", CPU, "images=in", "hydra.run.dir=out")
     upright, by_exif, turned, _ = probabilities(table(tmp_path / "out"))
     assert by_exif == turned != upright
-    assert "Far from the 32 x 32 pixels that the network sees: 1 (" in finished.text
+    assert "1 of 4 by size or shape (training: 32 px a side" in finished.text
 
 
 def test_processes_decode_what_takes_long_in_the_same_order(run, checkpoint, photos, table, tmp_path, monkeypatch):

@@ -49,6 +49,7 @@ class Recipe:
         """
         names = sorted(self.names.labels.items())
         parts = [FORMAT, *map(str, self.roots), self.resize, names, self.need_split]
+        parts += [] if self.need_split else ["all labelled", sorted(self.names.given.items())]
         stem = re.sub(r"[^\w.-]", "_", self.roots[0].stem)[:32]
         return f"{stem}-{sha256(repr(parts).encode()).hexdigest()[:16]}"
 
@@ -134,6 +135,8 @@ def _build(recipe: Recipe, entries: Entries, fingerprint: str, folder: Path) -> 
 
 
 def _write(recipe: Recipe, entries: Entries, fingerprint: str, folder: Path) -> None:
+    if not recipe.need_split:
+        entries.refuse_unknown_listed()
     rows, paths, bad, tables = [], [], [], {}
     with (
         closing(decode_all(entries, recipe.resize)) as images,
@@ -152,6 +155,8 @@ def _write(recipe: Recipe, entries: Entries, fingerprint: str, folder: Path) -> 
         raise unreadable(entries.root, len(rows), bad)
     table = np.array(rows, dtype=ROW)
     entries.check(set(table["label"].tolist()), recipe.need_both)
+    if not recipe.need_split:
+        entries.refuse_unknown()
     entries.tell_left_out()
     if bad:
         log.warning("Left out %d images that cannot be read (data.on_error=skip)", len(bad))

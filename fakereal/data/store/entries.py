@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from fakereal import CLASSES
-from fakereal.data.folder_names import UNSPLIT, FolderNames
+from fakereal.data.folder_names import IGNORED, SPLIT_NAMES, UNSPLIT, FolderNames
 from fakereal.data.store.archives import ArchiveSource
 from fakereal.data.store.decode import BadImage
 from fakereal.data.store.sources import BadSource, FolderSource, Source, printable
@@ -48,8 +48,12 @@ class Entries:
 
     def __init__(self, sources: Sequence[Source], names: FolderNames, need_split: bool):
         self.sources, self.names, self.need_split = sources, names, need_split
+        self._forget()
+
+    def _forget(self) -> None:
         self.unlabelled: Counter[str] = Counter()  # by folder
-        self.unsplit = 0
+        self.labelled: set[str] = set()  # folders
+        self.unsplit = self.ignored = 0
 
     @property
     def done(self) -> int:
@@ -74,16 +78,55 @@ class Entries:
         split, label = self.names(name)
         if label is None:
             self.unlabelled[f"{PurePosixPath(name).parent}/"] += 1
+            return False
+        self.labelled.add(name.rpartition("/")[0])
+        if label == IGNORED:
+            self.ignored += 1
         elif self.need_split and split == UNSPLIT:
             self.unsplit += 1
         else:
             return True
         return False
 
+    def unknown(self) -> Counter[str]:
+        """Images by folder name: the folders that hold no image with a label, and lie beside some that do."""
+        above = {"/".join(parts[:depth]) for folder in self.labelled for parts in [folder.split("/")]
+                 for depth in range(len(parts) + 1)}  # fmt: skip
+        counts: Counter[str] = Counter()
+        for folder, count in self.unlabelled.items() if self.labelled else ():
+            path = ""
+            for name in folder.strip("/").split("/"):
+                path = f"{path}/{name}".lstrip("/")
+                if path not in above and name != "." and name.lower() not in SPLIT_NAMES:
+                    counts[name] += count
+                    break
+        return counts
+
+    def refuse_unknown_listed(self) -> None:
+        """`refuse_unknown`, before anything is decoded, of the folders among the sources."""
+        for source in self.sources:
+            for name, *_ in getattr(source, "entries", ()):
+                self._wanted(name)
+        self.refuse_unknown()
+        self._forget()
+
+    def refuse_unknown(self) -> None:
+        """BadSource where images lie in folders that nothing names, beside others that have a label."""
+        if not (counts := self.unknown()):
+            return
+        said = ", ".join(f"{quoted(name)}: ignore" for name in sorted(counts))
+        raise BadSource(
+            f"data.root={self.root}: nothing says what the images in these folders are: {_commonest(counts, 50)}. Say "
+            f"real, fake or ignore of each: 'data.classes={{{said}}}'"
+        )
+
     def check(self, labels: set[int], need_both: bool) -> None:
         """BadSource unless images were found, and of both labels where that is needed."""
         if not labels:
-            raise BadSource(" ".join([f"data.root={self.root}: no image was found.", *self._left_out()]))
+            unlabelled = ["To predict images without labels: python -m fakereal.predict images=..."] * bool(
+                self.unlabelled
+            )
+            raise BadSource(" ".join([f"data.root={self.root}: no image was found.", *self._left_out(), *unlabelled]))
         if len(labels) < 2 and need_both:
             found = f"all images are {CLASSES[min(labels)]}; two classes are needed."
             raise BadSource(" ".join([f"data.root={self.root}: {found}", *self._left_out()]))
@@ -100,6 +143,8 @@ class Entries:
                 f"{self.unlabelled.total()} files lie in no folder that names a class: {_commonest(self.unlabelled)}. "
                 "Name the folders REAL and FAKE, or say data.real=[NAME] data.fake=[NAME]."
             )
+        if self.ignored:
+            sentences.append(f"{self.ignored:,} images whose folders data.classes= says to ignore.")
         if self.unsplit:
             sentences.append(
                 f"{self.unsplit} images lie below no folder train or test. "
@@ -110,8 +155,13 @@ class Entries:
         return sentences
 
 
-def _commonest(counts: Counter[str]) -> str:
-    return ", ".join(f"{printable(what)} ({count})" for what, count in counts.most_common(5))
+def _commonest(counts: Counter[str], most: int = 5) -> str:
+    return ", ".join(f"{printable(what)} ({count})" for what, count in counts.most_common(most))
+
+
+def quoted(name: str) -> str:
+    """A folder name as a key in a dict of Hydra's command line, which knows no quotes there."""
+    return "".join(f"\\{letter}" if letter in "\\()[]{}:=, \t" else letter for letter in printable(name))
 
 
 def unreadable(root: str, good: int, bad: Sequence[tuple[str, str]]) -> BadSource:

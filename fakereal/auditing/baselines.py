@@ -1,0 +1,59 @@
+"""What is cheap: majority, colours, power spectrum and facts of the file alone, judged as a network is."""
+
+from typing import Any
+
+import numpy as np
+
+from fakereal.auditing.features import FILE, PIXEL
+from fakereal.auditing.logistic import Classifier, fit_logistic
+from fakereal.evaluation.calibration import sigmoid
+from fakereal.evaluation.evaluation import Evaluation
+from fakereal.evaluation.ledger import FIGURES
+
+MAJORITY = "majority"
+TITLES = {MAJORITY: "the commoner class", **PIXEL, "file": FILE["file"]}
+DIGEST = "baselines"  # in the ledger, in place of a checkpoint's
+
+
+def baselines(
+    features: dict[str, np.ndarray],
+    classifiers: dict[str, Classifier],
+    labels: np.ndarray,
+    splits: dict[str, np.ndarray],
+) -> dict[str, dict[str, Any]]:
+    """By name: title, parameters, and SPLIT/FIGURE of each split's rows, with intervals, as a network's.
+
+    features (N, F) and labels (N,) of all images; the classifiers were fitted on the rows of `train`, as the one of the
+    commoner class is here. FAKE from even odds on: nothing is selected, neither a threshold nor a feature.
+    """
+    majority = {MAJORITY: np.zeros((len(labels), 1), np.float32)}
+    fitted = {MAJORITY: fit_logistic(majority[MAJORITY][splits["train"]], labels[splits["train"]]), **classifiers}
+    found = {}
+    for name, title in TITLES.items():
+        if name not in fitted:
+            continue  # generated images have no files
+        values = (features | majority)[name]
+        found[name] = {"title": title, "parameters": 1 if name == MAJORITY else values.shape[1] + 1}
+        for split, rows in splits.items():
+            if split == "train":
+                continue
+            log_odds = fitted[name](values[rows])
+            evaluation = Evaluation(labels[rows].astype(np.float32), sigmoid(log_odds).astype(np.float32), 0.5)
+            found[name] |= _figures(evaluation, f"{split}/")
+    return found
+
+
+def _figures(evaluation: Evaluation, prefix: str) -> dict[str, Any]:
+    accuracy, accuracy_interval, images = evaluation.accuracy()
+    area, area_interval = evaluation.auroc()
+    named = {"images": images, "loss": evaluation.log_loss()}
+    for name, value, interval in (("accuracy", accuracy, accuracy_interval), ("auroc", area, area_interval)):
+        named |= {name: value, f"{name}_low": interval[0], f"{name}_high": interval[1]}
+    return {prefix + name: value for name, value in named.items()}
+
+
+def look(found: dict[str, dict[str, Any]], digest: str) -> dict[str, Any]:
+    """What the ledger is told where they were measured on test: one look, by the figures of validation's best."""
+    best = max(found.values(), key=lambda figures: figures["val/accuracy"])
+    said = {"checkpoint": f"baseline: {best['title']}", "checkpoint_digest": DIGEST, "data_digest": digest}
+    return said | {name: best[name] for name in FIGURES}

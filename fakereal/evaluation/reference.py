@@ -1,0 +1,132 @@
+"""What the images of training were like, kept in the checkpoint: so that a test can say how far others lie from them.
+
+Two views, each a Gaussian with Mahalanobis' distance (Lee et al. 2018), fitted on validation. Features: what the last
+layer is given, scaled to unit length (Mueller & Hein 2025: 18% of synthetic images then lie far for CIFAKE's CNN,
+instead of 0.5%). Pixels: colours and power spectrum, which show blur and resizing where features do not (35% of
+blurred images instead of 2%) and for weak networks too. Of 2,000 test images of CIFAKE itself 1.5% lie far.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fakereal.auditing.pixels import power_spectrum, to_grey
+
+DIRECTIONS = 32  # of features: 64 or all separate no better, and 2,048 features stay 0.3 MB
+LIMIT = 4000  # validation images that are enough
+FEWEST = 200  # validation images, below which their 99th percentile is that of one or two
+FOLDS = 5
+PERCENTILE = 0.99  # of validation, beyond which an image is far
+LARGEST = 256  # pixels a side that a spectrum is made of: the middle of larger images
+SIDE_FACTOR, ASPECT_FACTOR = 2.0, 1.5  # beyond the extremes of training, where other resizing leaves other traces
+QUANTILES = (0.005, 0.5, 0.995)
+
+
+@dataclass
+class Gaussian:
+    """Mean and scale (D,), variances (K,) along directions (D, K) of the scaled values, `rest` along all others.
+
+    `cut`: the distance that all but 1% of validation images keep to.
+    """
+
+    mean: Tensor
+    scale: Tensor
+    directions: Tensor
+    variances: Tensor
+    rest: float
+    cut: float = 0.0
+
+    def distance(self, values: Tensor) -> Tensor:
+        """Squared Mahalanobis distance (N,) of values (N, D)."""
+        scaled = (values - self.mean) / self.scale
+        along = scaled @ self.directions
+        across = (scaled.square().sum(1) - along.square().sum(1)).clamp(min=0)
+        return (along.square() / self.variances).sum(1) + across / self.rest
+
+    def far(self, values: Tensor) -> Tensor:
+        """Which (N,) of values (N, D) lie beyond the cut."""
+        return self.distance(values) > self.cut
+
+
+def fit_gaussian(values: Tensor, directions: int) -> Gaussian:
+    """To values (N, D); the cut is the percentile of distances that other images' fit gives (5 folds)."""
+    fold = torch.arange(len(values)) % FOLDS  # neighbours are of one class: all folds hold both
+    held_out = torch.empty(len(values))
+    for number in range(FOLDS):
+        held_out[fold == number] = _fit(values[fold != number], directions).distance(values[fold == number])
+    whole = _fit(values, directions)
+    whole.cut = float(torch.quantile(held_out, PERCENTILE))
+    return whole
+
+
+def _fit(values: Tensor, directions: int) -> Gaussian:
+    mean, scale = values.mean(0), values.std(0)
+    scale = scale.clamp(min=max(0.01 * float(scale.mean()), 1e-6))  # of features that never or hardly vary
+    scaled = (values - mean) / scale
+    count = min(directions, values.shape[1] - 1, len(values) // 20)
+    with torch.random.fork_rng(devices=[]):  # the search starts at random; training goes on undisturbed
+        torch.manual_seed(0)
+        _, singular, along = torch.pca_lowrank(scaled, max(count, 1), center=False, niter=4)
+    variances, along = singular[:count].square() / len(values), along[:, :count]
+    rest = float((scaled.square().mean(0).sum() - variances.sum()) / (values.shape[1] - count))
+    return Gaussian(mean, scale, along, variances.clamp(min=1e-6), max(rest, 1e-6))
+
+
+def unit(features: Tensor) -> Tensor:
+    """Features (N, D) scaled to length 1, in float32."""
+    return torch.nn.functional.normalize(features.float().cpu())
+
+
+def pixel_statistics(images: Tensor) -> Tensor:
+    """Mean and spread of each colour and the power spectrum, (B, 6 + S // 2), of uint8 images (B, 3, S, S)."""
+    size = images.shape[-1]
+    start = max(0, size - LARGEST) // 2
+    middle = images[..., start : start + LARGEST, start : start + LARGEST].permute(0, 2, 3, 1).cpu().numpy()
+    colours = middle.reshape(len(middle), -1, 3).astype(np.float32) / 255
+    parts = colours.mean(1), colours.std(1), power_spectrum(to_grey(middle))
+    return torch.from_numpy(np.concatenate(parts, axis=1))
+
+
+@dataclass
+class Reference:
+    """`sides` (of a square of the same area) and `aspects` (long by short side) of the files of train, at QUANTILES."""
+
+    sides: list[float]
+    aspects: list[float]
+    features: Gaussian | None
+    pixels: Gaussian | None
+
+    @property
+    def known(self) -> bool:
+        """Whether there were images enough to fit distances to."""
+        return self.features is not None
+
+    def far_sizes(self, width: np.ndarray, height: np.ndarray) -> np.ndarray:
+        """Which files (N,) are much smaller, larger or longer than those of training."""
+        width, height = np.asarray(width, np.float64), np.asarray(height, np.float64)
+        side, aspect = np.sqrt(width * height), np.maximum(width, height) / np.minimum(width, height)
+        odd = (side < self.sides[0] / SIDE_FACTOR) | (side > self.sides[-1] * SIDE_FACTOR)
+        return odd | (aspect > self.aspects[-1] * ASPECT_FACTOR)
+
+    def plain(self) -> dict[str, Any]:
+        """Plain values and tensors, as a checkpoint has them."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, plain: dict[str, Any]) -> "Reference":
+        """The other way round."""
+        gaussians = {name: plain[name] and Gaussian(**plain[name]) for name in ("features", "pixels")}
+        return cls(plain["sides"], plain["aspects"], **gaussians)
+
+
+def fit_reference(width: np.ndarray, height: np.ndarray, features: Tensor, pixels: Tensor) -> Reference:
+    """From sizes (N,) of the train files, and features (M, D) and pixel statistics (M, P) of validation images."""
+    width, height = np.asarray(width, np.float64), np.asarray(height, np.float64)
+    aspects = np.maximum(width, height) / np.minimum(width, height)
+    sizes = [np.quantile(values, QUANTILES).tolist() for values in (np.sqrt(width * height), aspects)]
+    if len(features) < FEWEST or not torch.isfinite(features).all():
+        return Reference(*sizes, None, None)
+    return Reference(*sizes, fit_gaussian(unit(features), DIRECTIONS), fit_gaussian(pixels, 0))

@@ -1,0 +1,38 @@
+"""What best.ckpt makes of the validation images, gathered while it is validated."""
+
+from typing import Any
+
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from fakereal.data.datamodule import ImageDataModule
+from fakereal.evaluation.far import HeadInputs
+from fakereal.evaluation.reference import LIMIT, Reference, fit_reference, pixel_statistics
+
+
+class ValidationFeatures(Callback):
+    """Features and pixel statistics of LIMIT of the `images` of validation, evenly taken.
+
+    On several devices those of the first one's share, which holds a part of every batch.
+    """
+
+    inputs: HeadInputs
+
+    def __init__(self, images: int):
+        self.step, self.count = -(-images // LIMIT), 0
+        self.features: list[torch.Tensor] = []
+        self.pixels: list[torch.Tensor] = []
+
+    def on_validation_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, *_: Any) -> None:
+        features, real = self.inputs.take(), batch["weight"] > 0
+        if not trainer.is_global_zero or features is None:
+            return
+        chosen = slice(-self.count % self.step, None, self.step)
+        self.count += int(real.sum())
+        self.features.append(features[real][chosen].float().cpu())
+        self.pixels.append(pixel_statistics(batch["image"][real][chosen]))
+
+    def reference(self, data: ImageDataModule) -> Reference:
+        """Of the images seen and of the sizes of the train files."""
+        seen = [torch.cat(parts) if parts else torch.zeros(0, 1) for parts in (self.features, self.pixels)]
+        return fit_reference(*data.file_sizes("train"), *seen)

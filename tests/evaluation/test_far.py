@@ -1,0 +1,115 @@
+"""Images far from those of training, from the training that keeps what these were like to the warning."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+REVIEW = "An answer supports a human review, it does not replace one."
+IMAGES = ("data.count=1600", "data.val_fraction=0.2")
+CPU = "trainer.accelerator=cpu"
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    return tmp_path_factory.mktemp("kept") / "best.ckpt"
+
+
+@pytest.fixture
+def checkpoint(run, quick, kept, tmp_path):
+    if not kept.exists():
+        finished = run("train", *quick, *IMAGES)
+        assert finished.code == 0, finished.text
+        shutil.copy(tmp_path / "run" / "checkpoints" / "best.ckpt", kept)
+    return kept
+
+
+@pytest.fixture
+def noise(tmp_path):
+    """A tree of images of nothing but noise."""
+    numbers = np.random.default_rng(0)
+    for cls in ("real", "fake"):
+        (tmp_path / "noise" / cls).mkdir(parents=True)
+        for index in range(10):
+            pixels = numbers.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "noise" / cls / f"{index}.png")
+    return tmp_path / "noise"
+
+
+def far(folder):
+    metrics = json.loads((folder / "metrics.json").read_text())
+    return {name.removeprefix("test/far/"): value for name, value in metrics.items() if name.startswith("test/far/")}
+
+
+def without(checkpoint, path):
+    """A copy as an earlier version of fakereal wrote it."""
+    content = torch.load(checkpoint, weights_only=True)
+    del content["fakereal"]["reference"]
+    torch.save(content, path)
+    return path
+
+
+def test_the_test_split_of_training_is_near_and_other_images_are_far(run, checkpoint, noise, tmp_path):
+    finished = run("test", f"ckpt_path={checkpoint}", "hydra.run.dir=own")
+    assert finished.code == 0 and REVIEW not in finished.text, finished.text
+    own = far(tmp_path / "own")
+    assert own["share_low"] <= own["share"] <= 0.05 and own["sizes"] == 0
+    other = ("data=folder", f"data.root={noise}", "data.test_fraction=1", "hydra.run.dir=other")
+    finished = run("test", f"ckpt_path={checkpoint}", *other)
+    assert finished.code == 0 and REVIEW in finished.text, finished.text
+    assert far(tmp_path / "other")["share"] == far(tmp_path / "other")["pixels"] == 1
+    assert "100.0% (83.9% to 100.0%" in finished.text
+
+
+def test_predict_tells_the_same_share_and_the_sizes(run, checkpoint, noise, tmp_path):
+    finished = run("predict", f"ckpt_path={checkpoint}", CPU, f"images={noise}", "data.batch_size=7")
+    assert finished.code == 0 and "100.0% (83.9% to 100.0%" in finished.text and REVIEW in finished.text
+    Image.new("RGB", (600, 100)).save(tmp_path / "long.png")
+    finished = run("predict", f"ckpt_path={checkpoint}", CPU, "images=long.png", "tta=flip")
+    assert "1 of 1 by size or shape (training: 32 px a side, up to 1 times as long as wide)" in finished.text
+
+
+def test_the_cut_holds_for_the_mirrored_answer_too(run, quick, tmp_path):
+    assert run("train", *quick, *IMAGES, "model.tta=flip").code == 0
+    best = tmp_path / "run" / "checkpoints" / "best.ckpt"
+    for tta in ("none", "flip"):
+        assert run("test", f"ckpt_path={best}", f"tta={tta}", f"hydra.run.dir={tta}").code == 0
+    assert far(tmp_path / "none") == far(tmp_path / "flip"), "features are those of the image, not of its mirror"
+
+
+def test_a_checkpoint_without_it_loads_and_says_that_it_is_not_known(run, checkpoint, noise, tmp_path):
+    old = without(checkpoint, tmp_path / "old.ckpt")
+    other = ("data=folder", f"data.root={noise}", "data.test_fraction=1")
+    for words in (("test", *other, "hydra.run.dir=out"), ("predict", CPU, f"images={noise}")):
+        finished = run(*words, f"ckpt_path={old}")
+        assert finished.code == 0 and "is not known: the checkpoint is of an earlier version" in finished.text
+    assert far(tmp_path / "out") == {}
+
+
+def test_of_an_ensemble_the_first_that_knows_is_asked(run, checkpoint, noise, tmp_path):
+    old = without(checkpoint, tmp_path / "old.ckpt")
+    other = ("data=folder", f"data.root={noise}", "data.test_fraction=1", "hydra.run.dir=out")
+    finished = run("test", f"ckpt_path=[{old},{checkpoint}]", *other)
+    assert finished.code == 0 and f"by {checkpoint}: 100.0%" in finished.text, finished.text
+    assert far(tmp_path / "out")["by"] == str(checkpoint)
+    finished = run("predict", f"ckpt_path=[{old},{checkpoint}]", CPU, f"images={noise}")
+    assert re.search(rf"by {checkpoint}: 100.0%", finished.text)
+
+
+def test_few_validation_images_leave_the_sizes(run, quick, noise, tmp_path):
+    assert run("train", *quick).code == 0
+    best = tmp_path / "run" / "checkpoints" / "best.ckpt"
+    finished = run("test", f"ckpt_path={best}", "data=folder", f"data.root={noise}", "hydra.run.dir=out")
+    assert finished.code == 0 and far(tmp_path / "out") == {"sizes": 0}
+
+
+def test_an_altered_one_is_told(run, checkpoint, tmp_path):
+    content = torch.load(checkpoint, weights_only=True)
+    del content["fakereal"]["reference"]["pixels"]
+    torch.save(content, tmp_path / "altered.ckpt")
+    finished = run("test", f"ckpt_path={tmp_path / 'altered.ckpt'}")
+    assert finished.code == 1 and "altered.ckpt was altered: its `reference` is incomplete" in finished.text
