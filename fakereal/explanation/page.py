@@ -1,0 +1,87 @@
+"""explanations.html: each image with its map, and what a map says and does not say."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import fakereal
+from fakereal.data.store.sources import printable
+from fakereal.explanation.overlay import LEAST, colour_bar, thumbnail
+from fakereal.prediction.answers import Answer
+from fakereal.reporting.content import Block, Picture, Pictures, Section, Table, Text
+from fakereal.reporting.page import write_pages
+
+SIDE = 224  # pixels of an image on the page
+GAP = 4
+READING = (
+    "A map is Grad-CAM (Selvaraju et al. 2017): where the last layer that still has places found evidence for the "
+    "class that is explained. Yellow is the strongest of that image, whatever its strength; maps of two images do not "
+    "compare. A map is no finer than the cells of its layer, and it says where the network looked, not why, and not "
+    "whether it was right: what it looks at may be a trace of the camera or of compression."
+)
+
+
+@dataclass
+class Explained:
+    """An answer with its map; of a file that cannot be read only the answer.
+
+    `explained`: the class whose evidence is shown; `file`: of the overlay; `pixels` and `picture` (H, W, 3) uint8:
+    the image and the overlay; `found`: whether anything spoke for the class.
+    """
+
+    answer: Answer
+    explained: str = ""
+    file: str = ""
+    pixels: np.ndarray | None = None
+    picture: np.ndarray | None = None
+    found: bool = False
+
+
+def summary(done: list[Explained], left: str) -> list[str]:
+    """What was explained, and what was not."""
+    counts = Counter(item.answer.prediction for item in done)
+    lines = [f"{counts['FAKE']:,} FAKE, {counts['REAL']:,} REAL, {counts['']:,} without a map"]
+    if left:
+        lines.append(f"{left}; all of them with limit=null")
+    if empty := sum(item.pixels is not None and not item.found for item in done):
+        lines.append(f"In {empty:,} images nothing spoke for the class that is explained: their map is empty")
+    if any(item.pixels is not None and max(item.pixels.shape) < LEAST for item in done):
+        lines.append(f"Images with sides below {LEAST} pixels are shown enlarged, each pixel as a square")
+    return lines
+
+
+def write_page(out: Path, done: list[Explained], told: list[str], layer: str | None) -> None:
+    """Writes explanations.html, explanations.md and figures/ below `out`."""
+    good = [item for item in done if item.pixels is not None]
+    bad = [[printable(item.answer.path), printable(item.answer.error)] for item in done if item.pixels is None]
+    where = f"Maps of layer {layer}." if layer else "Maps of the last layer that has places."
+    bar = Pictures("colour_bar", [Picture(colour_bar(), "no evidence (left) to the strongest of the image (right)")])
+    pictures: list[Block] = [Pictures("explanation", [_picture(item) for item in good])] if good else []
+    sections = [
+        Section("maps", "Images and maps", [Text(f"Above the image, below it its map. {where}"), bar, *pictures]),
+        Section("bad", "Without a map", [Table(("file", "why"), bad)]),
+        Section("reading", "How to read a map", [Text(READING)]),
+    ]
+    origin = f"Made by fakereal {fakereal.__version__} explain on {time.strftime('%Y-%m-%d %H:%M')}."
+    headline, *more = told
+    kept = [section for section in sections if section.slug != "bad" or bad]
+    first = "Each map shows where in the image the evidence for the answer lies; below is what it does not show."
+    conclusion: list[Block] = [Text(first), *(Text(f"{line}.") for line in more)]
+    write_pages(out, "Where the network looks", headline, conclusion, kept, origin, "explanations")
+
+
+def _picture(item: Explained) -> Picture:
+    said = item.answer
+    of = "" if item.explained == said.prediction else f", evidence for {item.explained}"
+    empty = "" if item.found else ", the map is empty"
+    text = f"{said.prediction}, probability of FAKE {said.prob_fake:.4f}{of}{empty}: {printable(said.path)}"
+    return Picture(stacked(item.pixels, item.picture, SIDE), text)
+
+
+def stacked(pixels: np.ndarray, picture: np.ndarray, side: int) -> np.ndarray:
+    """The image above its overlay, each (H, W, 3) uint8, with a gap of white; no side above `side` but the height."""
+    above, below = thumbnail(pixels, side), thumbnail(picture, side)
+    return np.concatenate([above, np.full((GAP, above.shape[1], 3), 255, dtype=np.uint8), below])
