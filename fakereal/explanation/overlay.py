@@ -7,8 +7,8 @@ from PIL import Image, ImageOps
 
 from fakereal.data.store.decode import Resize
 
-COLOURS = "cividis"  # perceptually uniform, and the same to those who do not tell red from green
-STRENGTH = 0.6  # of the colours over the image
+COLOURS = "viridis"  # perceptually uniform, and told apart by the colour-blind; its yellow stays clear of white
+STRENGTH = 0.55  # of the colours over the image
 LEAST = 256  # pixels of the longer side below which a picture is enlarged
 
 
@@ -55,7 +55,7 @@ def enlarged(pixels: np.ndarray, least: int = LEAST) -> np.ndarray:
 
 
 def thumbnail(pixels: np.ndarray, side: int) -> np.ndarray:
-    """Pixels (H, W, 3) with a longer side of at most `side`: squares of pixels of a small image, a large one reduced."""
+    """Pixels (H, W, 3) with a longer side of at most `side`: a small image enlarged by squares, a large one reduced."""
     longest = max(pixels.shape[:2])
     if longest <= side:
         return enlarged(pixels, side // longest * longest)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from fakereal.reporting.chart_sections import cost_blocks, curves_blocks, settings_blocks
 from fakereal.reporting.comparisons import COMPARED
 from fakereal.reporting.content import Block, Confusions, Section, Table, Text
+from fakereal.reporting.gallery import gallery_blocks
 from fakereal.reporting.gather import Findings
 from fakereal.reporting.looks import looks_blocks
 from fakereal.reporting.tables import (
@@ -31,6 +32,7 @@ def sections(found: Findings) -> list[Section]:
         ("cost", "Accuracy against training time", cost_blocks),
         ("settings", "Accuracy against what was varied", settings_blocks),
         ("confusion", "Confusion matrices", _confusions),
+        ("gallery", "Errors, doubtful images and sure hits", gallery_blocks),
         ("pairs", "Pairs of tests", _pairs),
         ("looks", "Looks at the test split", looks_blocks),
         ("elsewhere", "On other images", lambda found: _table(elsewhere_table(found))),
