@@ -39,7 +39,7 @@ DATA = {cls.__name__: cls for cls in (Cifake, Folder, Synthetic)}
 
 
 def test(cfg: DictConfig) -> dict[str, Any]:
-    """Tests `cfg.ckpt_path`; leaves metrics.json, predictions.csv, figures and the ledger entry."""
+    """Tests `cfg.ckpt_path`; leaves metrics.json, predictions.csv, figures, gallery/ and the ledger entry."""
     check(cfg)
     out = Path(HydraConfig.get().runtime.output_dir)
     prepare(cfg)
@@ -67,8 +67,7 @@ def test(cfg: DictConfig) -> dict[str, Any]:
         write_rows(out / "groups.csv", groups)
     rows = write_members(out / "ensemble.csv", members, probabilities, evaluation) if len(members) > 1 else []
     classifiers = [member.classifier for member in members]
-    gather = lambda positions: data.images.gather(split.rows[positions])  # noqa: E731
-    examined = Examined(classifiers, evaluation, gather, names, group_names if groups else [])
+    examined = Examined(classifiers, evaluation, split, group_names if groups else [])
     sheets = make_gallery(examined, cfg.gallery, trainer.strategy.root_device)
     write_gallery(out / "gallery", sheets, examined)
     write_figures(evaluation, metrics, sheets, out)

@@ -1,7 +1,7 @@
 """The gallery of an evaluation: errors, doubtful images and sure hits, with their maps."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,12 @@ import torch
 from PIL import Image
 
 from fakereal import CLASSES
+from fakereal.data.loader import Split
 from fakereal.data.store.sources import printable
 from fakereal.data.store.store import write_json
 from fakereal.evaluation.evaluation import Evaluation
 from fakereal.explanation.choice import choose
-from fakereal.explanation.grad_cam import MeanMap
+from fakereal.explanation.evidence import MeanMap
 from fakereal.explanation.layers import NoMap
 from fakereal.explanation.overlay import overlay, thumbnail
 from fakereal.explanation.sheets import GAP, SIDE, Sheet, Tile, draw_sheet
@@ -24,21 +25,24 @@ from fakereal.models.classifier import Classifier
 log = logging.getLogger(__name__)
 GROUPS = 24  # that have a sheet, the least accurate first
 BATCH = 64  # images whose maps are made at a time
-MAPS = " Below each image the evidence for its answer (Grad-CAM), yellow the strongest."
+MAPS = " Below each image its map: where the evidence for the answer lies, yellow the strongest."
 
 
 @dataclass
 class Examined:
-    """An evaluation of classifiers with its images: `gather` gives pixels (B, S, S, 3) uint8 of positions (B,).
-
-    `names` (N,) are of the images, `groups` (N,) what they belong to; [] where they have none.
-    """
+    """An evaluation of classifiers with the split (N images) it is of; `groups` (N,): what each belongs to, or []."""
 
     classifiers: Sequence[Classifier]
     evaluation: Evaluation
-    gather: Callable[[np.ndarray], np.ndarray]
-    names: Sequence[str]
+    split: Split
     groups: Sequence[str]
+
+    def pixels(self, positions: np.ndarray) -> np.ndarray:
+        """Pixels (B, S, S, 3) uint8 of positions (B,) in the split."""
+        return self.split.images.gather(self.split.rows[positions])
+
+    def name(self, position: int) -> str:
+        return self.split.images.names[self.split.rows[position]]
 
 
 def make_gallery(examined: Examined, count: int, device: torch.device) -> list[Sheet]:
@@ -53,7 +57,7 @@ def make_gallery(examined: Examined, count: int, device: torch.device) -> list[S
     tiles = {}
     for start in range(0, len(positions), BATCH):
         part = positions[start : start + BATCH]
-        for position, pixels in zip(part.tolist(), examined.gather(part), strict=True):
+        for position, pixels in zip(part.tolist(), examined.pixels(part), strict=True):
             tiles[position] = _tile(examined, position, pixels, heats.get(position))
     about = f"The answer with the probability of FAKE (FAKE from {evaluation.threshold:.4f} on).{MAPS if heats else ''}"
     return [draw_sheet(group, cells, tiles, about) for group, cells in chosen]
@@ -96,7 +100,7 @@ def _maps(examined: Examined, positions: np.ndarray, device: torch.device) -> di
     try:
         for start in range(0, len(positions), BATCH):
             part = positions[start : start + BATCH]
-            pixels = torch.from_numpy(examined.gather(part)).to(device).permute(0, 3, 1, 2)
+            pixels = torch.from_numpy(examined.pixels(part)).to(device).permute(0, 3, 1, 2)
             heats = maps(pixels, torch.from_numpy(fake[start : start + BATCH])).cpu().numpy()
             held.update(zip(part.tolist(), heats, strict=True))
     except NoMap as error:
@@ -111,7 +115,7 @@ def _tile(examined: Examined, position: int, pixels: np.ndarray, heat: np.ndarra
     shown = [_square(pixels)]
     if heat is not None:
         shown += [np.full((GAP // 3, SIDE, 3), 255, dtype=np.uint8), _square(overlay(pixels, heat))]
-    return Tile(np.concatenate(shown), answer, printable(examined.names[position].rsplit("/", 1)[-1]))
+    return Tile(np.concatenate(shown), answer, printable(examined.name(position).rsplit("/", 1)[-1]))
 
 
 def _square(pixels: np.ndarray) -> np.ndarray:
@@ -128,7 +132,7 @@ def _cells(sheet: Sheet, examined: Examined) -> list[dict[str, Any]]:
     for cell, box, boxes in zip(sheet.cells, sheet.boxes, sheet.tile_boxes, strict=True):
         images = [
             {
-                "path": examined.names[position],
+                "path": examined.name(position),
                 "prob_fake": float(f"{evaluation.probabilities[position]:.7g}"),
                 "prediction": CLASSES[evaluation.predictions[position]],
                 "box": tile,

@@ -34,19 +34,6 @@ def cells(backbone: nn.Module, output: object) -> Tensor | None:
     return patches.unflatten(1, (side, side)) if side and side * side == patches.shape[1] else None
 
 
-def before_class_token(backbone: nn.Module) -> str | None:
-    """The last layer of a transformer whose patches the answer still depends on; None of other networks.
-
-    Where a class token alone goes on to the classifier, what the last block makes of the patches is lost:
-    its attention sees the output of its first norm.
-    """
-    blocks = getattr(backbone, "blocks", None)
-    if getattr(backbone, "global_pool", None) != "token" or not isinstance(blocks, nn.Sequential | nn.ModuleList):
-        return None
-    name = f"blocks.{len(blocks) - 1}.norm1"
-    return name if name in dict(backbone.named_modules()) else None
-
-
 @contextmanager
 def hooked(modules: dict[str, nn.Module], hook) -> Iterator[None]:
     """Calls `hook(name, output)` after each module; what it returns, if anything, takes the output's place."""

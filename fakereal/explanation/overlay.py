@@ -9,6 +9,7 @@ from fakereal.data.store.decode import Resize
 
 COLOURS = "viridis"  # perceptually uniform, and told apart by the colour-blind; its yellow stays clear of white
 STRENGTH = 0.55  # of the colours over the image
+GAP = 4  # pixels between an image and its overlay
 LEAST = 256  # pixels of the longer side below which a picture is enlarged
 
 
@@ -62,6 +63,12 @@ def thumbnail(pixels: np.ndarray, side: int) -> np.ndarray:
     image = Image.fromarray(pixels)
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     return np.asarray(image)
+
+
+def stacked(pixels: np.ndarray, picture: np.ndarray, side: int) -> np.ndarray:
+    """The image above its overlay, each (H, W, 3) uint8 and with sides of at most `side`, with a gap of white."""
+    above, below = thumbnail(pixels, side), thumbnail(picture, side)
+    return np.concatenate([above, np.full((GAP, above.shape[1], 3), 255, dtype=np.uint8), below])
 
 
 def colour_bar(width: int = 192, height: int = 14) -> np.ndarray:

@@ -1,8 +1,10 @@
 """One explanation: checkpoints and images to overlays, explanations.csv and a page."""
 
 import logging
+from collections.abc import Iterator
 from contextlib import closing
-from itertools import islice
+from dataclasses import dataclass
+from itertools import compress, islice
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,13 @@ from fakereal.config.build import build
 from fakereal.config.errors import UserError
 from fakereal.config.schema import Count, problems, value_problem
 from fakereal.data.store.decode import Decoded, Resize
+from fakereal.data.store.entries import Entry
 from fakereal.data.store.parallel import decode_all
-from fakereal.data.store.rgb import open_image
+from fakereal.data.store.rgb import BadImage, open_image
 from fakereal.evaluation.ensemble import PREPROCESSING, Ensemble, load_members
-from fakereal.explanation.grad_cam import MeanMap
-from fakereal.explanation.overlay import at_own_size, enlarged, overlay
-from fakereal.explanation.page import Explained, summary, write_page
+from fakereal.explanation.evidence import MeanMap
+from fakereal.explanation.overlay import LEAST, at_own_size, enlarged, overlay, stacked
+from fakereal.explanation.page import SIDE, Explained, summary, write_page
 from fakereal.prediction.answers import Answer
 from fakereal.prediction.images import Images
 from fakereal.prediction.run import ALONE, Batch, answer, batches
@@ -54,6 +57,7 @@ def explain(cfg: DictConfig) -> list[dict[str, Any]]:
     fabric = build(cfg.trainer, devices=1)
     network = fabric.setup_module(Ensemble(members))
     maps = MeanMap([member.classifier for member in members], cfg.layer)
+    explainer = Explainer(maps, fabric.device, cfg.target, resize, out)
     total = images.total if cfg.limit is None or images.total is None else min(images.total, cfg.limit)
     done: list[Explained] = []
     (out / "maps").mkdir(exist_ok=True)
@@ -65,51 +69,58 @@ def explain(cfg: DictConfig) -> list[dict[str, Any]]:
         ):
             for batch in batches(decoded, batch_size):
                 answers = answer(network, fabric.device, batch)
-                done += _explained(maps, fabric.device, cfg.target, batch, answers, resize, out, len(done))
+                done += explainer(batch, answers, len(done))
                 shown.show(answers)
     except KeyboardInterrupt:
         raise SystemExit(130) from None  # 128 + SIGINT, as shells have it
     rows = [_row(item) for item in done]
     write_rows(out / "explanations.csv", rows, HEADER)
-    left = f"The first {len(done):,} of {images.total:,} images (limit={cfg.limit})" if total != images.total else ""
-    write_page(out, done, summary(done, left), cfg.layer)
-    for line in (*summary(done, left), f"Page: {out / 'explanations.html'}"):
+    told = summary(done, cfg.limit, images.total)
+    write_page(out, done, told, cfg.layer)
+    for line in (*told, f"Page: {out / 'explanations.html'}"):
         log.info(line)
     if bad := sum(bool(item.answer.error) for item in done):
         raise UserError(f"{images.named}: {bad:,} of {len(done):,} files have no map; their rows say why.")
     return rows
 
 
-def _explained(
-    maps: MeanMap,
-    device: torch.device,
-    target: str,
-    batch: Batch,
-    answers: list[Answer],
-    resize: Resize,
-    out: Path,
-    begun: int,
-) -> list[Explained]:
-    """The map of each image of a batch, written as a picture; numbered from `begun` on."""
-    good = [not said.error and isinstance(image, Decoded) for (_, image), said in zip(batch, answers, strict=True)]
-    heats = iter(())
-    if any(good):
-        pixels = np.stack([image.pixels for (_, image), fine in zip(batch, good, strict=True) if fine])
-        wanted = [said.prediction if target == "predicted" else target.upper() for said in answers]
-        fake = torch.tensor([cls == "FAKE" for cls, fine in zip(wanted, good, strict=True) if fine])
-        heats = iter(maps(torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2), fake).cpu().numpy())
-    done = []
-    for number, ((entry, _), said, fine) in enumerate(zip(batch, answers, good, strict=True), start=begun + 1):
-        if not fine:
-            done.append(Explained(said))
-            continue
-        heat = next(heats)
+@dataclass
+class Explainer:
+    """Makes maps of the evidence for `target` (a class, or the one predicted) and writes them below `out`/maps."""
+
+    maps: MeanMap
+    device: torch.device
+    target: str
+    resize: Resize
+    out: Path
+
+    def __call__(self, batch: Batch, answers: list[Answer], begun: int) -> list[Explained]:
+        """One for each file of a batch, numbered after the `begun` ones before."""
+        good = [isinstance(image, Decoded) and not said.error for (_, image), said in zip(batch, answers, strict=True)]
+        wanted = [said.prediction if self.target == "predicted" else self.target.upper() for said in answers]
+        heats = self._heats([image.pixels for _, image in compress(batch, good)], list(compress(wanted, good)))
+        done = []
+        for (entry, _), said, cls, fine in zip(batch, answers, wanted, good, strict=True):
+            number = begun + len(done) + 1
+            try:
+                done.append(self._written(number, entry, said, cls, next(heats)) if fine else Explained(said))
+            except BadImage as error:  # it changed since it was decoded, or is too large for memory at its own size
+                done.append(Explained(Answer(entry.name, error=str(error))))
+        return done
+
+    def _heats(self, pixels: list[np.ndarray], wanted: list[str]) -> Iterator[np.ndarray]:
+        if not pixels:
+            return iter(())
+        images = torch.from_numpy(np.stack(pixels)).to(self.device).permute(0, 3, 1, 2)
+        return iter(self.maps(images, torch.tensor([cls == "FAKE" for cls in wanted])).cpu().numpy())
+
+    def _written(self, number: int, entry: Entry, said: Answer, cls: str, heat: np.ndarray) -> Explained:
         own = np.asarray(open_image(entry.content)[1])
-        picture = overlay(own, at_own_size(heat, resize, own.shape[1], own.shape[0]))
+        picture = overlay(own, at_own_size(heat, self.resize, own.shape[1], own.shape[0]))
         name = f"maps/{number:04d}_{_plain(entry.name)}.png"
-        Image.fromarray(enlarged(picture)).save(out / name)
-        done.append(Explained(said, wanted[number - begun - 1], name, own, picture, bool(heat.any())))
-    return done
+        Image.fromarray(enlarged(picture)).save(self.out / name)
+        small = max(own.shape) < LEAST
+        return Explained(said, cls, name, stacked(own, picture, SIDE), small, bool(heat.any()))
 
 
 def _plain(path: str) -> str:

@@ -1,4 +1,4 @@
-"""Grad-CAM: which parts of an image spoke for an answer."""
+"""Which parts of an image spoke for an answer: Grad-CAM, and of transformers with a class token their attention."""
 
 from collections.abc import Sequence
 
@@ -6,24 +6,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fakereal.explanation.layers import NoMap, before_class_token, cells, hooked, instead
+from fakereal.explanation.layers import NoMap, cells, hooked, instead
+from fakereal.explanation.rollout import attentions, relevance
 from fakereal.models.classifier import Classifier
 
 
-class GradCam:
-    """Maps of the evidence for FAKE or for REAL (Selvaraju et al. 2017, arXiv 1610.02391).
+class EvidenceMap:
+    """Maps of the evidence for FAKE or for REAL, at a layer.
 
-    A map is the positive part of the layer's channels, each weighed by the mean gradient of the logit (for REAL of
-    its negative) over the layer's cells. A transformer's tokens are weighed by their own gradients, cell by cell
-    (Draelos & Carin 2020, arXiv 2011.08891): attention has no channel that means the same everywhere.
+    Of maps it is Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391): the positive part of the layer's channels, each
+    weighed by the mean gradient of the logit (for REAL of its negative) over the cells. Of a transformer's tokens,
+    where no channel means the same everywhere, each cell has its own gradients (Draelos & Carin 2020, arXiv
+    2011.08891). Of a transformer that answers from a class token it is the relevance of its attention (`rollout.py`).
     With `tta: flip` it is the map of the mean logit of image and mirror.
 
-    `layer`: a module of the backbone by name; None: the last map, which is what timm's `forward_features` gives.
+    `layer`: a module of the backbone by name; None: the last map, which is what timm's `forward_features` gives,
+    or all attention.
     """
 
     def __init__(self, classifier: Classifier, layer: str | None = None):
-        self.classifier = classifier
-        self.layer = layer or before_class_token(classifier.backbone)
+        self.classifier, self.layer = classifier, layer
+        self.attends = layer is None and bool(attentions(classifier.backbone))
 
     def __call__(self, images: Tensor, fake: Tensor) -> Tensor:
         """Maps (B, H, W) float32, from 0 to their maximum of 1, of uint8 images (B, 3, H, W).
@@ -41,22 +44,29 @@ class GradCam:
         return scaled(maps)
 
     def _raw(self, images: Tensor, fake: Tensor) -> Tensor:
-        activations, logits = self._of_layer(images) if self.layer else self._of_last_map(images)
-        self._check(activations, images)
-        sign = torch.where(fake.to(logits.device), 1.0, -1.0)
-        (gradients,) = torch.autograd.grad((sign * logits).sum(), activations)
-        tokens = activations.ndim == 3
-        if tokens and not cells(self.classifier.backbone, gradients).any():
-            raise NoMap(
-                f"{self._where()}: the answer does not depend on the patches there, a class token alone goes on. "
-                f"Name an earlier layer, such as {before_class_token(self.classifier.backbone) or 'the block before'}."
-            )
-        held, weights = (cells(self.classifier.backbone, values).float() for values in (activations, gradients))
-        if not tokens:
-            weights = weights.mean((1, 2), keepdim=True)
-        maps = (held.detach() * weights).sum(-1).clamp(min=0)
+        sign = torch.where(fake.to(images.device), 1.0, -1.0)
+        if self.attends:
+            tokens = relevance(self.classifier.backbone, self.classifier.prepared(images), sign)
+            self._check(tokens, images)
+            maps = cells(self.classifier.backbone, tokens)[..., 0]
+        else:
+            maps = self._grad_cam(images, sign)
         size = images.shape[-2:]
         return F.interpolate(maps[:, None], size, mode="bilinear", align_corners=False)[:, 0]
+
+    def _grad_cam(self, images: Tensor, sign: Tensor) -> Tensor:
+        """Maps (B, h, w) of the layer's own cells."""
+        backbone = self.classifier.backbone
+        activations, logits = self._of_layer(images) if self.layer else self._of_last_map(images)
+        self._check(activations, images)
+        (gradients,) = torch.autograd.grad((sign * logits).sum(), activations)
+        held, weights = (cells(backbone, values).float() for values in (activations.detach(), gradients))
+        if activations.ndim == 4:
+            weights = weights.mean((1, 2), keepdim=True)
+        elif not weights.any():
+            better = "leave layer out" if attentions(backbone) else "name an earlier layer"
+            raise NoMap(f"{self._where()}: the patches there do not reach the answer, a class token does: {better}.")
+        return (held * weights).sum(-1).clamp(min=0)
 
     def _of_last_map(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """The activations, as a leaf of the graph of the logits (B,)."""
@@ -71,9 +81,9 @@ class GradCam:
     def _of_layer(self, images: Tensor) -> tuple[Tensor, Tensor]:
         backbone, kept = self.classifier.backbone, []
 
-        def cut(name: str, output: object) -> Tensor:
+        def cut(name: str, output: object) -> Tensor | None:
             if cells(backbone, output) is None:
-                raise NoMap(f"{self._where()} has no map: {instead(self.classifier, images)}")
+                return None
             kept.append(output.detach().requires_grad_())
             return kept[-1].clone()
 
@@ -83,7 +93,7 @@ class GradCam:
         with hooked({self.layer: module}, cut):
             logits = self.classifier(images)
         if not kept:
-            raise NoMap(f"{self._where()} is not called: {instead(self.classifier, images)}")
+            raise NoMap(f"{self._where()} has no map: {instead(self.classifier, images)}")
         return kept[-1], logits
 
     def _check(self, activations: Tensor, images: Tensor) -> None:
@@ -102,7 +112,7 @@ class MeanMap:
     """The map of an ensemble: the mean of its members' maps, scaled to a maximum of 1."""
 
     def __init__(self, classifiers: Sequence[Classifier], layer: str | None = None):
-        self.members = [GradCam(classifier, layer) for classifier in classifiers]
+        self.members = [EvidenceMap(classifier, layer) for classifier in classifiers]
 
     def __call__(self, images: Tensor, fake: Tensor) -> Tensor:
         return scaled(torch.stack([member(images, fake) for member in self.members]).mean(0))
