@@ -65,7 +65,7 @@ def test_each_image_has_its_overlay_and_a_bad_file_its_row(run, checkpoint, imag
     assert sizes == [(256, 256), (210, 280), (420, 300)], "small ones grow by whole factors, large ones stay"
     page = (tmp_path / "out" / "explanations.html").read_text()
     assert page.count("<img ") == 4 and page.count('src="data:image/') == 4, "a colour bar and three images"
-    assert "src=" not in page.replace('src="data:', "") and "What" not in page.split("<h2>")[0]
+    assert "src=" not in page.replace('src="data:', "")
     for text in ("How to read a map", "not why", "not an image that can be read", f"{float(rows[0]['prob_fake']):.4f}"):
         assert text in page
     assert "each pixel as a square" in finished.text

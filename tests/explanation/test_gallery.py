@@ -89,9 +89,8 @@ def test_groups_have_sheets_of_their_own_and_none_is_none(run, image_tree, tmp_p
 def test_choices_of_known_predictions():
     labels = np.array([0, 0, 0, 0, 1, 1, 1], dtype=np.float32)
     probabilities = np.array([0.1, 0.9, 0.6, 0.45, 0.2, 0.55, 0.99], dtype=np.float32)
-    cells = {
-        (cell.cls, cell.kind): cell.positions.tolist() for cell in choose(Evaluation(labels, probabilities, 0.5), 2)
-    }
+    evaluation = Evaluation(labels, probabilities, 0.5)
+    cells = {(cell.cls, cell.kind): cell.positions.tolist() for cell in choose(evaluation, 2)}
     assert cells == {
         ("REAL", "most confident errors"): [1, 2],
         ("REAL", "nearest the threshold"): [3, 2],
@@ -100,5 +99,5 @@ def test_choices_of_known_predictions():
         ("FAKE", "nearest the threshold"): [5, 4],
         ("FAKE", "sure hits"): [6, 5],
     }
-    some = choose(Evaluation(labels, probabilities, 0.5), 2, np.array([True, False, False, True, False, False, False]))
+    some = choose(evaluation, 2, np.array([True, False, False, True, False, False, False]))
     assert [(cell.cls, cell.positions.tolist()) for cell in some] == [("REAL", []), ("REAL", [3, 0]), ("REAL", [0, 3])]
