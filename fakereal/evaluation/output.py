@@ -7,6 +7,8 @@ from rich.table import Table
 
 from fakereal import CLASSES
 from fakereal.evaluation.evaluation import PREVALENCES, Evaluation
+from fakereal.explanation.gallery import show_sheets
+from fakereal.explanation.sheets import Sheet
 from fakereal.reporting.plots import (
     confusion_figure,
     precision_recall_figure,
@@ -19,8 +21,8 @@ from fakereal.reporting.terminal import result_console
 GROUPS_SHOWN = 24  # on the terminal; groups.csv has all
 
 
-def write_figures(evaluation: Evaluation, metrics: dict[str, Any], out: Path) -> None:
-    """confusion_matrix, roc, precision_recall and reliability as PNG, and with the scalars in TensorBoard events.
+def write_figures(evaluation: Evaluation, metrics: dict[str, Any], sheets: list[Sheet], out: Path) -> None:
+    """confusion_matrix, roc, precision_recall and reliability as PNG; with scalars and gallery in TensorBoard.
 
     Of one class there are no curves.
     """
@@ -46,6 +48,7 @@ def write_figures(evaluation: Evaluation, metrics: dict[str, Any], out: Path) ->
         for name, value in metrics.items():
             if name.startswith("test/") and isinstance(value, int | float):
                 board.add_scalar(name, value)
+        show_sheets(board, "test", sheets)
         if evaluation.both:
             board.add_pr_curve("test/precision_recall", evaluation.labels, evaluation.probabilities)
 

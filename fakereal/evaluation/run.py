@@ -26,6 +26,7 @@ from fakereal.evaluation.far import Far, FarImages
 from fakereal.evaluation.groups import by_group
 from fakereal.evaluation.ledger import record_look
 from fakereal.evaluation.output import print_evaluation, write_figures
+from fakereal.explanation.gallery import Examined, make_gallery, write_gallery
 from fakereal.models.checkpoint import Loaded
 from fakereal.reporting.rows import write_rows
 from fakereal.training.callbacks import progress_bar
@@ -39,7 +40,7 @@ DATA = {cls.__name__: cls for cls in (Cifake, Folder, Synthetic)}
 
 
 def test(cfg: DictConfig) -> dict[str, Any]:
-    """Tests `cfg.ckpt_path`; leaves metrics.json, predictions.csv, figures and the ledger entry."""
+    """Tests `cfg.ckpt_path`; leaves metrics.json, predictions.csv, figures, gallery/ and the ledger entry."""
     check(cfg)
     out = Path(HydraConfig.get().runtime.output_dir)
     prepare(cfg)
@@ -65,10 +66,15 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     entry, look = record_look(Path(cfg.ledger), metrics, out)
     names = [data.images.names[row] for row in split.rows]
     write_predictions(out / "predictions.csv", names, evaluation)
-    if groups := by_group(evaluation, [data.group_of(name) for name in names]):
+    group_names = [data.group_of(name) for name in names]
+    if groups := by_group(evaluation, group_names):
         write_rows(out / "groups.csv", groups)
     rows = write_members(out / "ensemble.csv", members, probabilities, evaluation) if len(members) > 1 else []
-    write_figures(evaluation, metrics, out)
+    classifiers = [member.classifier for member in members]
+    examined = Examined(classifiers, evaluation, split, group_names if groups else [])
+    sheets = make_gallery(examined, cfg.gallery, trainer.strategy.root_device)
+    write_gallery(out / "gallery", sheets, examined)
+    write_figures(evaluation, metrics, sheets, out)
     write_json(out / "provenance.json", provenance(trainer, data, list(HydraConfig.get().overrides.task)))
     write_json(out / "metrics.json", metrics | {"look": look})
     print_evaluation(evaluation, metrics, out, look, entry, rows, groups)

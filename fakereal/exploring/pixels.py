@@ -15,7 +15,8 @@ class Mean:
     """Of `count` images of S x S pixels.
 
     image: float64 (S, S, 3) in [0, 1]; spectrum: float64 (S, S), power of the grey images without their means (the
-    squared transform over the number of pixels), zero frequency in the middle; channel_mean, channel_std: (3,) over all pixels, in [0, 1].
+    squared transform over the number of pixels), zero frequency in the middle; channel_mean, channel_std: (3,) over
+    all pixels, in [0, 1].
     """
 
     count: int

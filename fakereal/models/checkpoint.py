@@ -1,5 +1,6 @@
 """Reading a checkpoint: all that is needed to use a trained classifier, and nothing that runs code."""
 
+import functools
 import json
 import pickle
 import zipfile
@@ -96,15 +97,33 @@ def load_weights(classifier: Classifier, checkpoint: dict[str, Any], path: str |
 
 def write_safetensors(checkpoint: dict[str, Any], path: Path) -> None:
     """The classifier of a checkpoint without what only its training needs; `read_checkpoint` takes the file."""
-    said = {name: json.dumps(checkpoint[name]) for name in NEEDED}
-    weights = {name: tensor.contiguous() for name, tensor in checkpoint["state_dict"].items()}
-    save_file(weights, path, metadata=said)
+    tensors = {f"state_dict.{name}": tensor.contiguous() for name, tensor in checkpoint["state_dict"].items()}
+    said = {name: json.dumps(_without_tensors(checkpoint[name], name, tensors)) for name in NEEDED}
+    save_file(tensors, path, metadata=said)
 
 
 def _read_safetensors(path: Path) -> dict[str, Any]:
+    checkpoint: dict[str, Any] = {"state_dict": {}}
     with safe_open(path, framework="pt") as file:
-        said = {name: json.loads(text) for name, text in (file.metadata() or {}).items() if name in NEEDED}
-        return said | {"state_dict": {name: file.get_tensor(name) for name in file.keys()}}  # noqa: SIM118
+        said = file.metadata() or {}
+        checkpoint |= {name: json.loads(said[name]) for name in NEEDED if name in said}
+        for name in file.keys():  # noqa: SIM118 (it is no mapping)
+            if name.startswith("state_dict."):
+                checkpoint["state_dict"][name.removeprefix("state_dict.")] = file.get_tensor(name)
+            elif name.split(".")[0] in checkpoint:
+                *path_to, last = name.split(".")
+                functools.reduce(dict.__getitem__, path_to, checkpoint)[last] = file.get_tensor(name)
+    return checkpoint
+
+
+def _without_tensors(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
+    """The value with None for each tensor in its dicts, which goes to `tensors` by its path."""
+    if isinstance(value, torch.Tensor):
+        tensors[name] = value.contiguous()
+        return None
+    if isinstance(value, dict):
+        return {key: _without_tensors(item, f"{name}.{key}", tensors) for key, item in value.items()}
+    return value
 
 
 def file_digest(path: Path) -> str:

@@ -102,13 +102,15 @@ class Classifier(L.LightningModule):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B,), the log-odds of FAKE, of uint8 images (B, 3, H, W) of any size."""
+        return self.backbone(self.prepared(images)).squeeze(1).float()
+
+    def prepared(self, images: Tensor) -> Tensor:
+        """What the backbone sees of uint8 images (B, 3, H, W): float32, resized and normalised."""
         pixels = images.float().div_(255)
         if (size := self.hparams.image_size) and pixels.shape[-2:] != (size, size):
             pixels = F.interpolate(pixels, (size, size), mode="bilinear", antialias=True, align_corners=False)
         pixels = (pixels - self.mean) / self.std
-        if self.hparams.channels_last:
-            pixels = pixels.contiguous(memory_format=torch.channels_last)
-        return self.backbone(pixels).squeeze(1).float()
+        return pixels.contiguous(memory_format=torch.channels_last) if self.hparams.channels_last else pixels
 
     def answer(self, images: Tensor) -> Tensor:
         """Logits (B,) as they are evaluated: of the images, or with `tta` averaged with those of their mirrors."""

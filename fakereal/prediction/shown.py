@@ -18,12 +18,12 @@ NAMED = 20  # bad files named beside a bar
 class Shown:
     """Lines on standard output, a bar on standard error, or both where they do not meet on one terminal."""
 
-    def __init__(self, total: int | None, as_json: bool):
+    def __init__(self, total: int | None, as_json: bool, doing: str = "Predicting"):
         self.total, self.as_json = total, as_json
         self.lines = as_json or not sys.stdout.isatty()
         self.bad = 0
         columns = (
-            TextColumn("Predicting"),
+            TextColumn(doing),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]:,.0f} images/s"),

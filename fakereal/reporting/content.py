@@ -99,6 +99,17 @@ class Pictures:
 
 
 @dataclass
+class Tiles:
+    """Small pictures below a title, many in a row; in Markdown `whole`, one picture of them all, in a file `name`."""
+
+    kind: ClassVar[str] = "tiles"
+    name: str
+    title: str
+    pictures: list[Picture]
+    whole: Picture
+
+
+@dataclass
 class Verdict:
     """One thing that was looked at, how bad it is, and what to do about it."""
 
@@ -116,7 +127,7 @@ class Verdicts:
     lines: list[Verdict]
 
 
-Block = Text | Command | Table | Confusions | Chart | Pictures | Verdicts
+Block = Text | Command | Table | Confusions | Chart | Pictures | Tiles | Verdicts
 
 
 @dataclass

@@ -11,7 +11,7 @@ from PIL import Image
 
 from fakereal import CLASSES
 from fakereal.reporting.charts import INK
-from fakereal.reporting.content import Block, Chart, Picture, Pictures, Section
+from fakereal.reporting.content import Block, Chart, Picture, Pictures, Section, Tiles
 from fakereal.reporting.plots import save_png
 from fakereal.reporting.svg import inline_svg
 
@@ -36,13 +36,15 @@ def write_pages(
         "origin": origin,
         "classes": CLASSES,
     }
-    page = _environment(autoescape=True).get_template("report.html.jinja").render(words, svg=_svg, png=_png)
+    page = _environment(autoescape=True).get_template("report.html.jinja").render(words, svg=_svg, inline=_inline)
     text = _environment(autoescape=False).get_template("report.md.jinja").render(words)
     for block in (block for section in sections for block in section.blocks):
-        if isinstance(block, Chart | Pictures):
+        if isinstance(block, Chart | Pictures | Tiles):
             (out / "figures").mkdir(exist_ok=True)
         if isinstance(block, Chart):
             save_png(block.figure, out / "figures" / f"{block.name}.png")
+        elif isinstance(block, Tiles):
+            Image.fromarray(block.whole.pixels).save(out / "figures" / f"{block.name}.png")
         elif isinstance(block, Pictures):
             for number, picture in enumerate(block.pictures, start=1):
                 Image.fromarray(picture.pixels).save(out / "figures" / f"{block.name}_{number}.png")
@@ -71,8 +73,8 @@ def _svg(chart: Chart) -> Markup:
     return Markup(inline_svg(chart.figure, chart.name, chart.title, chart.description, INK))
 
 
-def _png(picture: Picture) -> str:
-    """A data URI."""
+def _inline(picture: Picture) -> str:
+    """A data URI: WebP, less than half as large as PNG."""
     buffer = io.BytesIO()
-    Image.fromarray(picture.pixels).save(buffer, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    Image.fromarray(picture.pixels).save(buffer, "webp", quality=88)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"

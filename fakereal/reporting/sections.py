@@ -6,6 +6,7 @@ from fakereal.reporting.chart_sections import cost_blocks, curves_blocks, settin
 from fakereal.reporting.comparisons import COMPARED
 from fakereal.reporting.content import Block, Command, Confusions, Section, Table, Text, percent
 from fakereal.reporting.figures import validation_images
+from fakereal.reporting.gallery import gallery_blocks
 from fakereal.reporting.gather import Findings
 from fakereal.reporting.looks import looks_blocks
 from fakereal.reporting.tables import (
@@ -32,6 +33,7 @@ def sections(found: Findings) -> list[Section]:
         ("cost", "Accuracy against training time", cost_blocks),
         ("settings", "Accuracy against what was varied", settings_blocks),
         ("confusion", "Confusion matrices", _confusions),
+        ("gallery", "Errors, doubtful images and sure hits", gallery_blocks),
         ("pairs", "Pairs of tests", _pairs),
         ("looks", "Looks at the test split", looks_blocks),
         ("elsewhere", "On other images", lambda found: _table(elsewhere_table(found))),

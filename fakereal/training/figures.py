@@ -1,4 +1,4 @@
-"""What TensorBoard shows beside the scalars: images as trained on, confusion matrix, PR curve, HPARAMS."""
+"""What TensorBoard shows beside the scalars: images as trained on, confusion matrix, PR curve, gallery, HPARAMS."""
 
 from typing import Any
 
@@ -8,10 +8,14 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from torchvision.utils import make_grid
 
+from fakereal.data.loader import Split
+from fakereal.evaluation.calibration import sigmoid
 from fakereal.evaluation.evaluation import Evaluation
+from fakereal.explanation.gallery import Examined, make_gallery, show_sheets
 from fakereal.reporting.plots import confusion_figure
 
 GRID = 32  # images shown
+GALLERY = 8  # images a cell
 
 
 class TrainingFigures(Callback):
@@ -40,6 +44,20 @@ def tensorboard_of(trainer: L.Trainer) -> Any:
         return None
     loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
     return loggers[0].experiment if loggers else None
+
+
+def show_gallery(trainer: L.Trainer, classifier: Any) -> None:
+    """Errors, doubtful images and sure hits of the last validation, which is best.ckpt's; on one device alone."""
+    board = tensorboard_of(trainer)
+    if board is None or trainer.world_size > 1:  # what several gathered is not in the order of the images
+        return
+    logits, labels = (values.numpy() for values in classifier.validated())
+    val = trainer.datamodule.splits["val"]
+    seen = Split(val.images, val.rows[: len(labels)])  # trainer.limit_val_batches may leave some out
+    evaluation = Evaluation(labels, sigmoid(logits / classifier.temperature), classifier.threshold)
+    sheets = make_gallery(Examined([classifier], evaluation, seen, []), GALLERY, trainer.strategy.root_device)
+    show_sheets(board, "val", sheets, trainer.global_step)
+    board.flush()
 
 
 def log_hparams(trainer: L.Trainer, chosen: dict[str, Any], metrics: dict[str, float]) -> None:

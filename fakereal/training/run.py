@@ -17,7 +17,7 @@ from fakereal.data.store.store import write_json
 from fakereal.models.checkpoint import load_weights, read_checkpoint
 from fakereal.training.best import best_metrics
 from fakereal.training.environment import prepare, refuse_unsafe_ddp
-from fakereal.training.figures import log_hparams
+from fakereal.training.figures import log_hparams, show_gallery
 from fakereal.training.memory import explained_out_of_memory
 from fakereal.training.provenance import provenance
 from fakereal.training.summary import print_summary
@@ -58,6 +58,7 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     if trainer.is_global_zero:
         write_json(out / "provenance.json", provenance(trainer, data, list(HydraConfig.get().overrides.task)))
         write_json(out / "metrics.json", metrics)
+        show_gallery(trainer, classifier)
         print_summary(cfg, metrics, out)
     return metrics
 

@@ -72,7 +72,7 @@ def test_duplicates_are_found_within_and_across_splits_and_classes(tree, audit, 
         {"train/REAL/0012 (3).jpg", "train/REAL/other bytes (3).png"}
     ]
     page = (tmp_path / "out" / "audit.html").read_text()
-    assert page.count('src="data:image/png;base64,') == 8 and "http" not in page.replace("http-equiv", "")
+    assert page.count('src="data:image/webp;base64,') == 8 and "http" not in page.replace("http-equiv", "")
     pictures = re.findall(r"\]\((figures/[^)]+)\)", (tmp_path / "out" / "audit.md").read_text())
     assert pictures and all((tmp_path / "out" / name).exists() for name in pictures)
     with Image.open(tmp_path / "out" / "figures" / "same_1.png") as shown:

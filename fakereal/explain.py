@@ -1,0 +1,22 @@
+"""Shows where a classifier looks: `python -m fakereal.explain ckpt_path=.../best.ckpt images=FOLDER`."""
+
+import sys
+
+import hydra
+from omegaconf import DictConfig
+
+from fakereal.config import CONF
+from fakereal.config.argv import quote_paths
+
+
+@hydra.main(version_base="1.3", config_path=CONF, config_name="explain")
+def main(cfg: DictConfig) -> None:
+    """Explains all images; fails at the end where some could not be read."""
+    from fakereal.explanation.run import explain
+
+    explain(cfg)
+
+
+if __name__ == "__main__":
+    sys.argv = quote_paths(sys.argv)
+    main()

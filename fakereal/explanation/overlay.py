@@ -1,0 +1,77 @@
+"""Pictures of maps: the grey image under the colours of its map, at the image's own size."""
+
+import functools
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from fakereal.data.store.decode import Resize
+
+COLOURS = "viridis"  # perceptually uniform, and told apart by the colour-blind; its yellow stays clear of white
+STRENGTH = 0.55  # of the colours over the image
+GAP = 4  # pixels between an image and its overlay
+LEAST = 256  # pixels of the longer side below which a picture is enlarged
+
+
+def overlay(pixels: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """The image (H, W, 3) uint8 in grey, with its map (H, W) in [0, 1] as colours over it; uint8 (H, W, 3)."""
+    grey = np.asarray(ImageOps.grayscale(Image.fromarray(pixels)), dtype=np.float32)[..., None]
+    return np.rint((1 - STRENGTH) * grey + STRENGTH * coloured(heat)).astype(np.uint8)
+
+
+def coloured(heat: np.ndarray) -> np.ndarray:
+    """Colours (..., 3), float32 in [0, 255], of values in [0, 1]."""
+    return _palette()[np.rint(np.clip(heat, 0, 1) * 255).astype(np.uint8)]
+
+
+@functools.cache
+def _palette() -> np.ndarray:
+    from matplotlib import colormaps
+
+    return (colormaps[COLOURS](np.arange(256))[:, :3] * 255).astype(np.float32)
+
+
+def at_own_size(heat: np.ndarray, resize: Resize, width: int, height: int) -> np.ndarray:
+    """A map (size, size) of what the network saw, as one (height, width) of the image before it was resized.
+
+    What `crop` cut off is 0; what `pad` added is left out.
+    """
+    whole = Image.fromarray(heat.astype(np.float32))
+    if resize.aspect == "pad" and (width, height) != whole.size:
+        inner = [max(1, round(side * resize.size / max(width, height))) for side in (width, height)]
+        left, top = ((resize.size - side) // 2 for side in inner)
+        whole = whole.crop((left, top, left + inner[0], top + inner[1]))
+    if resize.aspect != "crop":
+        return np.asarray(whole.resize((width, height), Image.Resampling.BILINEAR))
+    side = min(width, height)
+    own = Image.new("F", (width, height))
+    own.paste(whole.resize((side, side), Image.Resampling.BILINEAR), ((width - side) // 2, (height - side) // 2))
+    return np.asarray(own)
+
+
+def enlarged(pixels: np.ndarray, least: int = LEAST) -> np.ndarray:
+    """Pixels (H, W, 3) as squares of pixels, so many that the longer side has at least `least`; or as they are."""
+    factor = -(-least // max(pixels.shape[:2]))
+    return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def thumbnail(pixels: np.ndarray, side: int) -> np.ndarray:
+    """Pixels (H, W, 3) with a longer side of at most `side`: a small image enlarged by squares, a large one reduced."""
+    longest = max(pixels.shape[:2])
+    if longest <= side:
+        return enlarged(pixels, side // longest * longest)
+    image = Image.fromarray(pixels)
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return np.asarray(image)
+
+
+def stacked(pixels: np.ndarray, picture: np.ndarray, side: int) -> np.ndarray:
+    """The image above its overlay, each (H, W, 3) uint8 and with sides of at most `side`, with a gap of white."""
+    above, below = thumbnail(pixels, side), thumbnail(picture, side)
+    return np.concatenate([above, np.full((GAP, above.shape[1], 3), 255, dtype=np.uint8), below])
+
+
+def colour_bar(width: int = 192, height: int = 14) -> np.ndarray:
+    """From 0 to 1, left to right, as an overlay on middle grey has it."""
+    heat = np.tile(np.linspace(0, 1, width, dtype=np.float32), (height, 1))
+    return overlay(np.full((height, width, 3), 128, dtype=np.uint8), heat)

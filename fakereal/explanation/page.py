@@ -1,0 +1,87 @@
+"""explanations.html: each image with its map, and what a map says and does not say."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import fakereal
+from fakereal.data.store.sources import printable
+from fakereal.explanation.overlay import LEAST, colour_bar
+from fakereal.prediction.answers import Answer
+from fakereal.reporting.content import Block, Picture, Pictures, Section, Table, Text
+from fakereal.reporting.page import write_pages
+
+SIDE = 224  # pixels of an image on the page
+SHOWN = 400  # images on the page, of about 20 kB each
+READING = (
+    "A map is Grad-CAM (Selvaraju et al. 2017): where the last layer that still has places found evidence for the "
+    "class that is explained; of a transformer with a class token it is the relevance of its attention (Chefer et al. "
+    "2021). Yellow is the strongest of that image, whatever its strength; maps of two images do not compare. A map is "
+    "no finer than the cells of its layer, and it says where the network looked, not why, and not whether it was "
+    "right: what it looks at may be a trace of the camera or of compression."
+)
+
+
+@dataclass
+class Explained:
+    """An answer with its map; of a file that cannot be read only the answer.
+
+    `explained`: the class whose evidence is shown; `file`: of the overlay; `pixels` (H, W, 3) uint8: the image above
+    the overlay; `small`: whether the overlay is enlarged; `found`: whether anything spoke for the class.
+    """
+
+    answer: Answer
+    explained: str = ""
+    file: str = ""
+    pixels: np.ndarray | None = None
+    small: bool = False
+    found: bool = False
+
+
+def summary(done: list[Explained], limit: int | None, total: int | None) -> list[str]:
+    """What was explained, and what was not; `total`: how many images there are, None where nobody knows."""
+    counts = Counter(item.answer.prediction for item in done)
+    lines = [f"{counts['FAKE']:,} FAKE, {counts['REAL']:,} REAL, {counts['']:,} without a map"]
+    if len(done) == limit and len(done) != total:
+        of = f" of {total:,} images" if total else " images"
+        lines.append(f"These are the first {limit:,}{of}: limit=null explains all")
+    if empty := sum(item.pixels is not None and not item.found for item in done):
+        lines.append(f"In {empty:,} images nothing spoke for the class that is explained: their map is empty")
+    if any(item.small for item in done):
+        lines.append(f"Overlays of images below {LEAST} pixels are enlarged, each pixel as a square")
+    return lines
+
+
+def write_page(out: Path, done: list[Explained], told: list[str], layer: str | None) -> None:
+    """Writes explanations.html, explanations.md and figures/ below `out`."""
+    good = [item for item in done if item.pixels is not None]
+    bad = [[printable(item.answer.path), printable(item.answer.error)] for item in done if item.pixels is None]
+    where = f"Maps of layer {layer}." if layer else "Maps of the last layer that has places, or of all attention."
+    bar = Pictures("colour_bar", [Picture(colour_bar(), "no evidence (left) to the strongest of the image (right)")])
+    pictures: list[Block] = []
+    if len(good) > SHOWN:
+        pictures.append(Text(f"The first {SHOWN} of {len(good):,} are shown here; maps/ has all."))
+    if good:
+        pictures.append(Pictures("explanation", [_picture(item) for item in good[:SHOWN]]))
+    sections = [
+        Section("maps", "Images and maps", [Text(f"Above the image, below it its map. {where}"), bar, *pictures]),
+        Section("bad", "Without a map", [Table(("file", "why"), bad)]),
+        Section("reading", "How to read a map", [Text(READING)]),
+    ]
+    origin = f"Made by fakereal {fakereal.__version__} explain on {time.strftime('%Y-%m-%d %H:%M')}."
+    headline, *more = told
+    kept = [section for section in sections if section.slug != "bad" or bad]
+    first = "Each map shows where in the image the evidence for the answer lies; below is what it does not show."
+    conclusion: list[Block] = [Text(first), *(Text(f"{line}.") for line in more)]
+    write_pages(out, "Where the network looks", headline, conclusion, kept, origin, "explanations")
+
+
+def _picture(item: Explained) -> Picture:
+    said = item.answer
+    of = "" if item.explained == said.prediction else f", evidence for {item.explained}"
+    empty = "" if item.found else ", the map is empty"
+    text = f"{said.prediction}, probability of FAKE {said.prob_fake:.4f}{of}{empty}: {printable(said.path)}"
+    return Picture(item.pixels, text)

@@ -1,0 +1,136 @@
+"""One explanation: checkpoints and images to overlays, explanations.csv and a page."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import compress, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+from PIL import Image
+
+from fakereal.config.build import build
+from fakereal.config.errors import UserError
+from fakereal.config.schema import Count, problems, value_problem
+from fakereal.data.store.decode import Decoded, Resize
+from fakereal.data.store.entries import Entry
+from fakereal.data.store.parallel import decode_all
+from fakereal.data.store.rgb import BadImage, open_image
+from fakereal.evaluation.ensemble import PREPROCESSING, Ensemble, load_members
+from fakereal.explanation.evidence import MeanMap
+from fakereal.explanation.overlay import LEAST, at_own_size, enlarged, overlay, stacked
+from fakereal.explanation.page import SIDE, Explained, summary, write_page
+from fakereal.prediction.answers import Answer
+from fakereal.prediction.images import Images
+from fakereal.prediction.run import ALONE, Batch, answer, batches
+from fakereal.prediction.shown import Shown
+from fakereal.reporting.rows import write_rows
+from fakereal.training.environment import prepare
+from fakereal.training.memory import explained_out_of_memory
+
+log = logging.getLogger(__name__)
+HEADER = ("path", "prediction", "prob_fake", "explained", "map", "error")
+
+
+def explain(cfg: DictConfig) -> list[dict[str, Any]]:
+    """Explains the answers about `cfg.images`; leaves maps/, explanations.csv and explanations.html.
+
+    Raises:
+        UserError: also at the end, when some of the files could not be read.
+    """
+    sizes = (("data.batch_size", cfg.data.batch_size), ("limit", cfg.limit))  # one image is enough here
+    found = [line for key, value in sizes for line in value_problem(key, value, Count | None)]
+    if found := [*problems(cfg, skip=frozenset({"limit"})), *found]:
+        raise UserError("\n".join(found))
+    out = Path(HydraConfig.get().runtime.output_dir)
+    images = Images(cfg.images)
+    prepare(cfg)
+    members = load_members(cfg.ckpt_path, cfg.tta, own_data=False)
+    said = members[0].data
+    resize = Resize(**{key: said[key] for key in PREPROCESSING})
+    batch_size = cfg.data.batch_size or said["batch_size"]
+    fabric = build(cfg.trainer, devices=1)
+    network = fabric.setup_module(Ensemble(members))
+    maps = MeanMap([member.classifier for member in members], cfg.layer)
+    explainer = Explainer(maps, fabric.device, cfg.target, resize, out)
+    total = images.total if cfg.limit is None or images.total is None else min(images.total, cfg.limit)
+    done: list[Explained] = []
+    (out / "maps").mkdir(exist_ok=True)
+    try:
+        with (
+            explained_out_of_memory(batch_size, members[0].classifier.hparams.image_size),
+            closing(decode_all(islice(images, cfg.limit), resize, ALONE)) as decoded,
+            Shown(total, False, "Explaining") as shown,
+        ):
+            for batch in batches(decoded, batch_size):
+                answers = answer(network, fabric.device, batch)
+                done += explainer(batch, answers, len(done))
+                shown.show(answers)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None  # 128 + SIGINT, as shells have it
+    rows = [_row(item) for item in done]
+    write_rows(out / "explanations.csv", rows, HEADER)
+    told = summary(done, cfg.limit, images.total)
+    write_page(out, done, told, cfg.layer)
+    for line in (*told, f"Page: {out / 'explanations.html'}"):
+        log.info(line)
+    if bad := sum(bool(item.answer.error) for item in done):
+        raise UserError(f"{images.named}: {bad:,} of {len(done):,} files have no map; their rows say why.")
+    return rows
+
+
+@dataclass
+class Explainer:
+    """Makes maps of the evidence for `target` (a class, or the one predicted) and writes them below `out`/maps."""
+
+    maps: MeanMap
+    device: torch.device
+    target: str
+    resize: Resize
+    out: Path
+
+    def __call__(self, batch: Batch, answers: list[Answer], begun: int) -> list[Explained]:
+        """One for each file of a batch, numbered after the `begun` ones before."""
+        good = [isinstance(image, Decoded) and not said.error for (_, image), said in zip(batch, answers, strict=True)]
+        wanted = [said.prediction if self.target == "predicted" else self.target.upper() for said in answers]
+        heats = self._heats([image.pixels for _, image in compress(batch, good)], list(compress(wanted, good)))
+        done = []
+        for (entry, _), said, cls, fine in zip(batch, answers, wanted, good, strict=True):
+            number = begun + len(done) + 1
+            try:
+                done.append(self._written(number, entry, said, cls, next(heats)) if fine else Explained(said))
+            except BadImage as error:  # it changed since it was decoded, or is too large for memory at its own size
+                done.append(Explained(Answer(entry.name, error=str(error))))
+        return done
+
+    def _heats(self, pixels: list[np.ndarray], wanted: list[str]) -> Iterator[np.ndarray]:
+        if not pixels:
+            return iter(())
+        images = torch.from_numpy(np.stack(pixels)).to(self.device).permute(0, 3, 1, 2)
+        return iter(self.maps(images, torch.tensor([cls == "FAKE" for cls in wanted])).cpu().numpy())
+
+    def _written(self, number: int, entry: Entry, said: Answer, cls: str, heat: np.ndarray) -> Explained:
+        own = np.asarray(open_image(entry.content)[1])
+        picture = overlay(own, at_own_size(heat, self.resize, own.shape[1], own.shape[0]))
+        name = f"maps/{number:04d}_{_plain(entry.name)}.png"
+        Image.fromarray(enlarged(picture)).save(self.out / name)
+        small = max(own.shape) < LEAST
+        return Explained(said, cls, name, stacked(own, picture, SIDE), small, bool(heat.any()))
+
+
+def _plain(path: str) -> str:
+    """The name of a file with what any file system takes; the number before it tells two of them apart."""
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in Path(path).stem)[:60]
+
+
+def _row(item: Explained) -> dict[str, Any]:
+    said = item.answer
+    probability = "" if said.error else f"{said.prob_fake:.7g}"
+    return dict(
+        zip(HEADER, (said.path, said.prediction, probability, item.explained, item.file, said.error), strict=True)
+    )
