@@ -130,7 +130,9 @@ class Far:
     def _sizes(self) -> str:
         low, _, high = self.reference.sides
         sides = f"{low:,.0f}" if round(low) == round(high) else f"{low:,.0f} to {high:,.0f}"
-        return f"{sides} px a side, up to {self.reference.aspects[-1]:.2g} times as long as wide"
+        longest = self.reference.aspects[-1]
+        shape = f"up to {longest:.2f} times as long as wide" if longest > 1.005 else "square"
+        return f"{sides} px a side, {shape}"
 
 
 class FarImages(Callback):
