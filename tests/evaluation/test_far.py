@@ -93,7 +93,7 @@ def test_a_checkpoint_without_it_loads_and_says_that_it_is_not_known(run, checkp
     other = ("data=folder", f"data.root={noise}", "data.test_fraction=1")
     for words in (("test", *other, "hydra.run.dir=out"), ("predict", CPU, f"images={noise}")):
         finished = run(*words, f"ckpt_path={old}")
-        assert finished.code == 0 and "is not known: the checkpoint is of an earlier version" in finished.text
+        assert finished.code == 0 and "is not known: the checkpoint keeps none" in finished.text
     assert far(tmp_path / "out") == {}
 
 
@@ -112,6 +112,7 @@ def test_few_validation_images_leave_the_sizes(run, quick, noise, tmp_path):
     best = tmp_path / "run" / "checkpoints" / "best.ckpt"
     finished = run("test", f"ckpt_path={best}", "data=folder", f"data.root={noise}", "hydra.run.dir=out")
     assert finished.code == 0 and far(tmp_path / "out") == {"sizes": 0}
+    assert "is not known: validation had fewer than 200 images" in finished.text
 
 
 def test_an_altered_one_is_told(run, checkpoint, tmp_path):
