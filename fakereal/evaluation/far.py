@@ -11,13 +11,14 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from fakereal.evaluation.intervals import wilson
-from fakereal.evaluation.reference import Reference, pixel_statistics, unit
+from fakereal.evaluation.reference import FEWEST, Reference, pixel_statistics, unit
 from fakereal.models.checkpoint import Loaded
 from fakereal.models.classifier import Classifier
 
 log = logging.getLogger(__name__)
 # Of the images of training's own kind 1% to 2% lie far. Other seeds and splits of them moved that by less than a point.
 CLEARLY = 0.05
+DISTANCE = "The distance of the images from those of training"
 REVIEW = "An answer supports a human review, it does not replace one."
 
 
@@ -58,7 +59,7 @@ def eager_head_inputs(classifier: Classifier) -> Iterator[HeadInputs]:
 class Far:
     """Counts of images that lie far from those of training, by the first of the classifiers that knows these.
 
-    `reference`: None where no checkpoint knows: all were written before distances were kept.
+    `reference`: None where no checkpoint knows: distances are kept in best.ckpt, at the end of training.
     """
 
     def __init__(self, members: list[Loaded]):
@@ -110,10 +111,10 @@ class Far:
     def tell(self) -> None:
         """One line in the log: a warning where the images clearly lie far."""
         if self.reference is None:
-            log.info(
-                "How far the images lie from those of training is not known: the checkpoint is of an earlier version"
-            )
+            log.info("%s is not known: the checkpoint keeps none (last.ckpt, or one of an earlier version)", DISTANCE)
             return
+        if not self.reference.known:
+            log.info("%s is not known: validation had fewer than %d images; sizes are", DISTANCE, FEWEST)
         parts = []
         if self.images:
             low, high = wilson(self.far, self.images)
@@ -130,7 +131,9 @@ class Far:
     def _sizes(self) -> str:
         low, _, high = self.reference.sides
         sides = f"{low:,.0f}" if round(low) == round(high) else f"{low:,.0f} to {high:,.0f}"
-        return f"{sides} px a side, up to {self.reference.aspects[-1]:.2g} times as long as wide"
+        longest = self.reference.aspects[-1]
+        shape = f"up to {longest:.2f} times as long as wide" if longest > 1.005 else "square"
+        return f"{sides} px a side, {shape}"
 
 
 class FarImages(Callback):

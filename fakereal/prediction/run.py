@@ -18,7 +18,7 @@ from fakereal.data.store.decode import BadImage, Decoded, Resize
 from fakereal.data.store.entries import Entry
 from fakereal.data.store.parallel import decode_all
 from fakereal.evaluation.ensemble import PREPROCESSING, Ensemble, combine, load_members
-from fakereal.evaluation.far import Far
+from fakereal.evaluation.far import REVIEW, Far
 from fakereal.prediction.answers import Answer, Predictions
 from fakereal.prediction.images import Images
 from fakereal.prediction.shown import Shown
@@ -64,6 +64,8 @@ def predict(cfg: DictConfig) -> None:
         raise SystemExit(130) from None  # 128 + SIGINT, as shells have it
     summarize(predictions, images, network.threshold)
     far.tell()
+    if not far.clearly:  # whose warning ends so
+        log.info(REVIEW)
     if bad := predictions.counts[""]:
         total = predictions.counts.total()
         raise UserError(f"{images.named}: {bad:,} of {total:,} files have no prediction; their rows say why.")
@@ -110,4 +112,3 @@ def summarize(predictions: Predictions, images: Images, threshold: float) -> Non
     if images.ignored:
         log.info("Left out for want of an image's ending: %s", f"{images.ignored.total():,}")
     log.info("Predictions: %s", predictions.path)
-    log.info("An answer supports a human review, it does not replace one.")

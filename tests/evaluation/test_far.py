@@ -67,18 +67,25 @@ def test_the_test_split_of_training_is_near_and_other_images_are_far(run, checkp
 
 def test_predict_tells_the_same_share_and_the_sizes(run, checkpoint, noise, tmp_path):
     finished = run("predict", f"ckpt_path={checkpoint}", CPU, f"images={noise}", "data.batch_size=7")
+    assert finished.text.count(REVIEW) == 1
     assert finished.code == 0 and "100.0% (83.9% to 100.0%" in finished.text and REVIEW in finished.text
     Image.new("RGB", (600, 100)).save(tmp_path / "long.png")
     finished = run("predict", f"ckpt_path={checkpoint}", CPU, "images=long.png", "tta=flip")
-    assert "1 of 1 by size or shape (training: 32 px a side, up to 1 times as long as wide)" in finished.text
+    assert "1 of 1 by size or shape (training: 32 px a side, square)" in finished.text
 
 
-def test_the_cut_holds_for_the_mirrored_answer_too(run, quick, tmp_path):
-    assert run("train", *quick, *IMAGES, "model.tta=flip").code == 0
+def test_the_mirror_changes_no_distance_and_the_report_shows_it(run, quick, noise, tmp_path):
+    assert run("train", *quick, *IMAGES, "model.tta=flip", "logger=csv").code == 0
     best = tmp_path / "run" / "checkpoints" / "best.ckpt"
     for tta in ("none", "flip"):
         assert run("test", f"ckpt_path={best}", f"tta={tta}", f"hydra.run.dir={tta}").code == 0
     assert far(tmp_path / "none") == far(tmp_path / "flip"), "features are those of the image, not of its mirror"
+    other = ("data=folder", f"data.root={noise}", "data.test_fraction=1", "hydra.run.dir=outputs/test/noise")
+    assert run("test", f"ckpt_path={best}", *other).code == 0
+    report = run("report", "runs=run", "hydra.run.dir=reported")
+    assert report.code == 0, report.text
+    table = (tmp_path / "reported" / "report.md").read_text().split("## On other images")[1]
+    assert "far from training" in table and "100.00% (83.89% to 100.00%)" in table
 
 
 def test_a_checkpoint_without_it_loads_and_says_that_it_is_not_known(run, checkpoint, noise, tmp_path):
@@ -86,7 +93,7 @@ def test_a_checkpoint_without_it_loads_and_says_that_it_is_not_known(run, checkp
     other = ("data=folder", f"data.root={noise}", "data.test_fraction=1")
     for words in (("test", *other, "hydra.run.dir=out"), ("predict", CPU, f"images={noise}")):
         finished = run(*words, f"ckpt_path={old}")
-        assert finished.code == 0 and "is not known: the checkpoint is of an earlier version" in finished.text
+        assert finished.code == 0 and "is not known: the checkpoint keeps none" in finished.text
     assert far(tmp_path / "out") == {}
 
 
@@ -105,6 +112,7 @@ def test_few_validation_images_leave_the_sizes(run, quick, noise, tmp_path):
     best = tmp_path / "run" / "checkpoints" / "best.ckpt"
     finished = run("test", f"ckpt_path={best}", "data=folder", f"data.root={noise}", "hydra.run.dir=out")
     assert finished.code == 0 and far(tmp_path / "out") == {"sizes": 0}
+    assert "is not known: validation had fewer than 200 images" in finished.text
 
 
 def test_an_altered_one_is_told(run, checkpoint, tmp_path):
