@@ -92,3 +92,11 @@ def share_done(title: str, work: Counted) -> Iterator[Callable[[], None]]:
                     log.info("%s: %.0f%%, %s images", title, 100 * work.done / max(work.total, 1), f"{count:,}")
 
         yield advance
+
+
+@contextmanager
+def bar(title: str, total: float) -> Iterator[Callable[[float], None]]:
+    """A function that is told how much more of `total` is done; a terminal shows it with the remaining time."""
+    with rich_progress.Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as shown:
+        task = shown.add_task(title, total=total)
+        yield lambda done: shown.advance(task, done)

@@ -1,5 +1,6 @@
 """Reading a checkpoint: all that is needed to use a trained classifier, and nothing that runs code."""
 
+import json
 import pickle
 import zipfile
 from dataclasses import dataclass
@@ -8,10 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from fakereal import CLASSES
 from fakereal.config.errors import UserError
 from fakereal.models.classifier import CHECKPOINT_FORMAT, Classifier
+
+SAFETENSORS = ".safetensors"
+# Of a checkpoint, what a trained classifier needs; the rest is for going on with its training.
+NEEDED = ("fakereal", "hyper_parameters")
 
 
 @dataclass
@@ -30,7 +37,10 @@ def read_checkpoint(path: str | Path, key: str = "ckpt_path") -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{key}={path} does not exist. Give the path of a checkpoint written by fakereal.train.")
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        if path.suffix == SAFETENSORS:
+            checkpoint = _read_safetensors(path)
+        else:
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if zipfile.is_zipfile(path):
             raise UserError(
@@ -76,6 +86,19 @@ def load_weights(classifier: Classifier, checkpoint: dict[str, Any], path: str |
             f"{key}={path} holds the weights of another network (backbone {theirs}, here {own}). Choose the same "
             f"model and model.* options as it was trained with. ({str(error).splitlines()[-1].strip()})"
         ) from error
+
+
+def write_safetensors(checkpoint: dict[str, Any], path: Path) -> None:
+    """The classifier of a checkpoint without what only its training needs; `read_checkpoint` takes the file."""
+    said = {name: json.dumps(checkpoint[name]) for name in NEEDED}
+    weights = {name: tensor.contiguous() for name, tensor in checkpoint["state_dict"].items()}
+    save_file(weights, path, metadata=said)
+
+
+def _read_safetensors(path: Path) -> dict[str, Any]:
+    with safe_open(path, framework="pt") as file:
+        said = {name: json.loads(text) for name, text in (file.metadata() or {}).items() if name in NEEDED}
+        return said | {"state_dict": {name: file.get_tensor(name) for name in file.keys()}}  # noqa: SIM118
 
 
 def file_digest(path: Path) -> str:

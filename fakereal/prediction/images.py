@@ -35,7 +35,9 @@ class Images:
         UserError: nothing is there, a folder or archive cannot be read, or no image is found.
     """
 
-    def __init__(self, given: str | Sequence[str]):
+    def __init__(self, given: str | Sequence[str] | None):
+        if given is None:
+            raise UserError(f"images=null names none. {MEANT}")
         self.given = [given] if isinstance(given, str) else list(given)
         names = ",".join(map(printable, self.given))
         self.named = f"images={names}" if isinstance(given, str) else f"images=[{names}]"

@@ -90,11 +90,12 @@ class Picture:
 
 @dataclass
 class Pictures:
-    """Pictures in a row; `name` begins the names of their files."""
+    """Pictures in a row, of a full column's width if `wide`; `name` begins the names of their files."""
 
     kind: ClassVar[str] = "pictures"
     name: str
     pictures: list[Picture]
+    wide: bool = False
 
 
 @dataclass

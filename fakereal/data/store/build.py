@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import multiprocessing
 import os
 import re
 import shutil
@@ -99,6 +100,8 @@ def _cache_trouble_explained(cache: Path) -> Iterator[None]:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
+    if getattr(multiprocessing.current_process(), "_inheriting", False):  # a decoder that imports its main module
+        raise UserError("A script that opens images must do so below `if __name__ == '__main__':`.")
     lock = FileLock(f"{folder}.lock")
     try:
         lock.acquire(timeout=0)

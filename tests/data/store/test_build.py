@@ -359,6 +359,18 @@ def gone(process, seconds=10):
     return not group(process)
 
 
+def test_a_script_without_a_main_guard_ends(tmp_path, image_tree, cache):
+    """Its decoders import it, and with it the call that started them: they would wait for its lock for ever."""
+    image_tree(tmp_path / "tree", 70)  # more than one task
+    script = tmp_path / "script.py"
+    script.write_text(BUILDER)
+    command = [sys.executable, str(script), str(tmp_path / "tree"), str(cache), "0", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert "below `if __name__ ==" in done.stderr
+    assert not left_in(cache)
+
+
 @linux
 def test_an_interrupt_leaves_nothing(long_work, cache):
     with at_work(long_work, cache) as process:

@@ -1,0 +1,23 @@
+"""Shows what a data set looks like: `python -m fakereal.explore data=folder data.root=images`."""
+
+import sys
+
+import hydra
+from omegaconf import DictConfig
+
+from fakereal.config import CONF
+from fakereal.config.argv import quote_paths
+
+
+@hydra.main(version_base="1.3", config_path=CONF, config_name="explore")
+def main(cfg: DictConfig) -> None:
+    """Makes one page."""
+    # torch, Lightning and matplotlib take seconds to import: not for --help
+    from fakereal.exploring.run import explore
+
+    explore(cfg)
+
+
+if __name__ == "__main__":
+    sys.argv = quote_paths(sys.argv)
+    main()

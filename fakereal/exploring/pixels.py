@@ -1,0 +1,62 @@
+"""Means over the pixels of each class, in one pass that holds a batch at a time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from fakereal import CLASSES
+from fakereal.auditing.pixels import BATCH_BYTES, to_grey
+from fakereal.data.loader import ImageSet
+
+
+@dataclass
+class Mean:
+    """Of `count` images of S x S pixels.
+
+    image: float64 (S, S, 3) in [0, 1]; spectrum: float64 (S, S), power of the grey images without their means (the
+    squared transform over the number of pixels), zero frequency in the middle; channel_mean, channel_std: (3,) over all pixels, in [0, 1].
+    """
+
+    count: int
+    image: np.ndarray
+    spectrum: np.ndarray
+    channel_mean: np.ndarray
+    channel_std: np.ndarray
+
+
+def class_means(images: ImageSet, label: np.ndarray, advance: Callable[[int], None]) -> dict[str, Mean]:
+    """By class; a class without images has none. `advance` is told how many images each batch had."""
+    sums = {name: _Sums() for name in CLASSES}
+    size = images.gather(np.arange(1)).shape[1]
+    batch = max(1, BATCH_BYTES // (3 * size * size))
+    for start in range(0, len(label), batch):
+        rows = np.arange(start, min(start + batch, len(label)))
+        pixels = images.gather(rows)
+        for number, name in enumerate(CLASSES):
+            sums[name].add(pixels[label[rows] == number])
+        advance(len(rows))
+    return {name: found.mean() for name, found in sums.items() if found.count}
+
+
+class _Sums:
+    def __init__(self) -> None:
+        self.count, self.image, self.squares, self.power = 0, 0.0, 0.0, 0.0
+
+    def add(self, pixels: np.ndarray) -> None:
+        """Of uint8 (B, S, S, 3); B may be 0."""
+        from scipy.fft import fft2
+
+        grey = to_grey(pixels) / np.float32(255 * (pixels.shape[1] or 1))
+        grey -= grey.mean((1, 2), keepdims=True)
+        self.count += len(pixels)
+        self.image += pixels.sum(0, dtype=np.float64) / 255
+        self.squares += np.square(pixels, dtype=np.float32).sum((0, 1, 2), dtype=np.float64) / 255**2
+        self.power += (np.abs(fft2(grey)) ** 2).sum(0, dtype=np.float64)
+
+    def mean(self) -> Mean:
+        image = self.image / self.count
+        channel_mean = image.mean((0, 1))
+        variance = self.squares / (self.count * image.shape[0] ** 2) - channel_mean**2
+        spectrum = np.fft.fftshift(self.power / self.count)
+        return Mean(self.count, image, spectrum, channel_mean, np.sqrt(variance.clip(0)))

@@ -1,0 +1,22 @@
+"""Writes a trained classifier for use elsewhere: `python -m fakereal.export ckpt_path=.../best.ckpt format=onnx`."""
+
+import sys
+
+import hydra
+from omegaconf import DictConfig
+
+from fakereal.config import CONF
+from fakereal.config.argv import quote_paths
+
+
+@hydra.main(version_base="1.3", config_path=CONF, config_name="export")
+def main(cfg: DictConfig) -> None:
+    """Exports, compares the file with the checkpoint, and writes a model card."""
+    from fakereal.exporting.run import export
+
+    export(cfg)
+
+
+if __name__ == "__main__":
+    sys.argv = quote_paths(sys.argv)
+    main()

@@ -1,0 +1,123 @@
+"""The model card: what an exported classifier is, what it was measured at, and what it is not for."""
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from fakereal import __version__
+from fakereal.evaluation.intervals import wilson
+from fakereal.exporting.formats import Described
+from fakereal.models.checkpoint import Loaded
+from fakereal.reporting.folders import Unusable, expand, read_json, results_below
+from fakereal.reporting.page import escape_markdown
+from fakereal.reporting.tested import Tested, join, read_tests
+
+TEMPLATES = Path(__file__).parent / "templates"
+# Test figures of the card, as metrics.json names them, and how each is written.
+FIGURES = {
+    "accuracy": ("Accuracy", "{:.2%}"),
+    "without_leaked/accuracy": ("Accuracy without images that also stand in train", "{:.2%}"),
+    "auroc": ("AUROC", "{:.4f}"),
+    "average_precision": ("Average precision", "{:.4f}"),
+    "recall_fake": ("Recall of FAKE", "{:.2%}"),
+    "recall_real": ("Recall of REAL", "{:.2%}"),
+    "fpr_at_95_tpr": ("False-positive rate at 95% recall of FAKE", "{:.2%}"),
+    "precision_fake_at_0.01": ("Precision if 1% of the images are FAKE", "{:.2%}"),
+    "ece": ("Expected calibration error", "{:.4f}"),
+    "brier": ("Brier score", "{:.4f}"),
+}
+
+# The table of the classifiers.
+ROWS = {
+    "Backbone": lambda said: escape_markdown(said["backbone"]),
+    "Parameters": lambda said: f"{said['parameters']:,}",
+    "Sees": lambda said: f"{said['image_size']} px" + (", averaged with its mirror" if said["tta"] == "flip" else ""),
+    "Temperature": lambda said: f"{said['temperature']:.4f}",
+    "Threshold": lambda said: f"{said['threshold']:.4f}",
+    "Checkpoint (SHA-256)": lambda said: f"`{said['digest'][:16]}`",
+}
+
+
+def write_card(
+    out: Path,
+    file: Path,
+    members: list[Loaded],
+    described: Described,
+    tests: str | list[str] | None,
+    license: str | None,
+) -> Path:
+    """Writes model_card.md beside the file; in the folders `tests`, results of these checkpoints are looked for."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        autoescape=False,
+    )  # fmt: skip
+    environment.filters["md"] = escape_markdown
+    said = [about(member) for member in members]
+    header = ["", *(str(number) for number in range(1, len(said) + 1))] if len(said) > 1 else ["", ""]
+    page = environment.get_template("model_card.md.jinja").render(
+        file=file.name,
+        described=described,
+        members=said,
+        table=[header, *([name, *map(text_of, said)] for name, text_of in ROWS.items())],
+        tests=[figures_of(test) for test in results_of(members, tests)],
+        license=license,
+        version=__version__,
+    )
+    path = out / "model_card.md"
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def about(member: Loaded) -> dict[str, Any]:
+    """What a checkpoint says of itself, and the run that it lies in, where that is still there."""
+    hparams = member.classifier.hparams
+    said = {
+        "backbone": hparams.backbone,
+        "image_size": hparams.image_size or member.data["size"],
+        "parameters": sum(p.numel() for p in member.classifier.backbone.parameters()),
+        "temperature": member.classifier.temperature,
+        "threshold": member.classifier.threshold,
+        "tta": hparams.tta,
+        "data": member.data["class"],
+        "images": member.data["images"],
+        "digest": member.digest,
+    }
+    run = member.path.parent.parent
+    try:
+        metrics, origin = read_json(run / "metrics.json"), read_json(run / "provenance.json")
+    except Unusable:
+        metrics = origin = {}
+    if metrics.get("checkpoint_digest") != member.digest:
+        metrics = origin = {}
+    return said | {"validation": metrics, "accuracy": validation_accuracy(metrics), "origin": origin}
+
+
+def validation_accuracy(metrics: dict[str, Any]) -> str:
+    """With Wilson's interval; empty where the run is not known or from an older version."""
+    if "val/tn" not in metrics:
+        return ""
+    images, right = metrics["val/images"], metrics["val/tn"] + metrics["val/tp"]
+    low, high = wilson(right, images)
+    return f"{right / images:.2%} ({low:.2%} to {high:.2%}, {images:,} images)"
+
+
+def results_of(members: list[Loaded], folders: str | list[str] | None) -> list[Tested]:
+    """The newest test of these checkpoints on each set of images."""
+    if not folders:
+        return []
+    found, _ = expand(folders)
+    tests, _ = read_tests(folder for folder in results_below(found) if (folder / "metrics.json").exists())
+    wanted = tuple(sorted(member.digest for member in members))
+    return join([test for test in tests if tuple(sorted(test.digests)) == wanted], []).strangers
+
+
+def figures_of(test: Tested) -> dict[str, Any]:
+    """The rows of a test's table, and which images it was on."""
+    rows = [
+        (name, *(form.format(test.metrics[f"test/{key}{end}"]) for end in ("", "_low", "_high")))
+        for key, (name, form) in FIGURES.items()
+        if f"test/{key}_low" in test.metrics
+    ]
+    images, digest = test.metrics["test/images"], test.metrics["data_digest"]
+    return {"rows": rows, "images": images, "digest": digest, "looks": test.metrics.get("look")}

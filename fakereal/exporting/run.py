@@ -1,0 +1,101 @@
+"""One export: a checkpoint to a file, compared with it, and a model card."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from fakereal import CLASSES
+from fakereal.config.errors import UserError
+from fakereal.config.schema import check
+from fakereal.data.dead_leaves import synthetic_images
+from fakereal.data.store.decode import Decoded, Resize
+from fakereal.data.store.parallel import decode_all
+from fakereal.evaluation.ensemble import PREPROCESSING, load_members, mean_threshold
+from fakereal.exporting.card import write_card
+from fakereal.exporting.formats import FORMATS, Ask, Described, ask_members
+from fakereal.models.checkpoint import Loaded
+from fakereal.prediction.images import Images
+from fakereal.training.environment import prepare
+
+log = logging.getLogger(__name__)
+TOLERANCE = 1e-4  # of a probability
+COMPARED = 256  # images at most
+BATCHES = (1, 3, 32)  # sizes, in turn: the file takes any
+
+
+def export(cfg: DictConfig) -> None:
+    """Leaves model.onnx, model.pt2 or model.safetensors, and model_card.md.
+
+    Raises:
+        UserError: also where the file's probabilities differ from the checkpoint's; it is then removed.
+    """
+    check(cfg)
+    out = Path(HydraConfig.get().runtime.output_dir)
+    prepare(cfg)
+    members = load_members(cfg.ckpt_path, cfg.tta, own_data=False)
+    described = describe(members)
+    images = compared_images(cfg.images, described)
+    ending, write, ask = FORMATS[cfg.format]
+    path = out / f"model{ending}"
+    asked = ask_members(members)
+    wanted = np.concatenate([asked(batch) for batch in in_batches(images)])
+    write(members, described, path)
+    difference = compare(ask(path), images, wanted, path)
+    log.info("Compared on %s %s images: probabilities differ by %.1e at most", f"{len(images):,}",
+             "given" if cfg.images else "generated", difference)  # fmt: skip
+    card = write_card(out, path, members, described, cfg.tests, cfg.license)
+    log.info("Exported: %s (%.1f MB)", path, path.stat().st_size / 1e6)
+    log.info("Model card: %s", card)
+
+
+def describe(members: list[Loaded]) -> Described:
+    """What a person or program has to know to use the exported classifiers."""
+    said = {key: members[0].data[key] for key in PREPROCESSING}
+    digests = [member.digest for member in members]
+    return Described(list(CLASSES), **said, threshold=mean_threshold(members), checkpoints=digests)
+
+
+def compared_images(given: str | list[str] | None, described: Described) -> np.ndarray:
+    """uint8 (N, 3, size, size), N <= COMPARED: of those given the first that can be read, or generated ones."""
+    if given is None:
+        pixels = synthetic_images(64, max(16, described.size))[0][:, : described.size, : described.size]
+    else:
+        named = Images(given)
+        resize = Resize(described.size, described.aspect, described.filter)
+        with closing(decode_all(named, resize)) as decoded:
+            good = (image.pixels for _, image in decoded if isinstance(image, Decoded))
+            found = list(islice(good, COMPARED))
+        if not found:
+            raise UserError(f"{named.named}: none of the images can be read, so nothing can be compared.")
+        pixels = np.stack(found)
+    return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+
+
+def in_batches(images: np.ndarray) -> Iterator[np.ndarray]:
+    """The images, in batches of various sizes."""
+    start = 0
+    for turn in range(len(images)):
+        if start >= len(images):
+            return
+        size = BATCHES[turn % len(BATCHES)]
+        yield images[start : start + size]
+        start += size
+
+
+def compare(ask: Ask, images: np.ndarray, wanted: np.ndarray, path: Path) -> float:
+    """The largest difference of a probability; above TOLERANCE the file goes, with a UserError."""
+    got = np.concatenate([ask(batch) for batch in in_batches(images)])
+    difference = float(np.abs(got - wanted).max())
+    if not difference <= TOLERANCE:  # nor not a number
+        path.unlink()
+        raise UserError(
+            f"{path.name} answers differently from the checkpoint: a probability differs by {difference:.2g}. It was "
+            "removed. Choose another format; and please report the backbone."
+        )
+    return difference
