@@ -65,7 +65,7 @@ class EvidenceMap:
             weights = weights.mean((1, 2), keepdim=True)
         elif not weights.any():
             better = "leave layer out" if attentions(backbone) else "name an earlier layer"
-            raise NoMap(f"{self._where()}: the patches there do not reach the answer, a class token does: {better}.")
+            raise NoMap(f"{self._where()}: the answer does not depend on the patches there: {better}.")
         return (held * weights).sum(-1).clamp(min=0)
 
     def _of_last_map(self, images: Tensor) -> tuple[Tensor, Tensor]:

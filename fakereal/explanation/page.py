@@ -59,7 +59,7 @@ def write_page(out: Path, done: list[Explained], told: list[str], layer: str | N
     """Writes explanations.html, explanations.md and figures/ below `out`."""
     good = [item for item in done if item.pixels is not None]
     bad = [[printable(item.answer.path), printable(item.answer.error)] for item in done if item.pixels is None]
-    where = f"Maps of layer {layer}." if layer else "Maps of the last layer that has places, or of all attention."
+    where = f"Maps of layer {layer}." if layer else "Maps of the last layer (of a ViT: of its attention)."
     bar = Pictures("colour_bar", [Picture(colour_bar(), "no evidence (left) to the strongest of the image (right)")])
     pictures: list[Block] = []
     if len(good) > SHOWN:

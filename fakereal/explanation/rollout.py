@@ -12,11 +12,13 @@ BATCH = 8  # images at a time: attention of 197 tokens in 12 blocks of 12 heads 
 
 
 def attentions(backbone: nn.Module) -> dict[str, nn.Module]:
-    """The attention layers, by name, of a transformer that answers from its class token; else none."""
-    if getattr(backbone, "global_pool", None) != "token":
+    """The attention of each block, by name, of a plain transformer that answers from its class token; else none."""
+    blocks = getattr(backbone, "blocks", None)
+    if getattr(backbone, "global_pool", None) != "token" or not isinstance(blocks, nn.Sequential | nn.ModuleList):
         return {}
     named = {name: module for name, module in backbone.named_modules() if hasattr(module, "fused_attn")}
-    return named if all(hasattr(module, "attn_drop") for module in named.values()) else {}
+    plain = {f"blocks.{number}.attn" for number in range(len(blocks))}
+    return named if named.keys() == plain and all(hasattr(module, "attn_drop") for module in named.values()) else {}
 
 
 def relevance(backbone: nn.Module, pixels: Tensor, sign: Tensor) -> Tensor:
