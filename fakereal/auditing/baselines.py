@@ -44,10 +44,10 @@ def baselines(
 
 
 def _figures(evaluation: Evaluation, prefix: str) -> dict[str, Any]:
-    accuracy, accuracy_interval, images = evaluation.accuracy()
-    area, area_interval = evaluation.auroc()
-    named = {"images": images, "loss": evaluation.log_loss()}
-    for name, value, interval in (("accuracy", accuracy, accuracy_interval), ("auroc", area, area_interval)):
+    *accuracy, images = evaluation.accuracy()
+    named: dict[str, Any] = {"images": images}
+    figures = {"accuracy": accuracy, "auroc": evaluation.auroc(), "loss": evaluation.log_loss()}
+    for name, (value, interval) in figures.items():
         named |= {name: value, f"{name}_low": interval[0], f"{name}_high": interval[1]}
     return {prefix + name: value for name, value in named.items()}
 
@@ -56,4 +56,4 @@ def look(found: dict[str, dict[str, Any]], digest: str) -> dict[str, Any]:
     """What the ledger is told where they were measured on test: one look, by the figures of validation's best."""
     best = max(found.values(), key=lambda figures: figures["val/accuracy"])
     said = {"checkpoint": f"baseline: {best['title']}", "checkpoint_digest": DIGEST, "data_digest": digest}
-    return said | {name: best[name] for name in FIGURES}
+    return said | {name: best[name] for name in FIGURES if name in best}

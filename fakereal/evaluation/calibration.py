@@ -108,10 +108,10 @@ def _share_from(values: np.ndarray, cuts: np.ndarray) -> np.ndarray:
     return 1 - np.searchsorted(np.sort(values), cuts, "left") / len(values)
 
 
-def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean negative log-likelihood in nats, of labels (N,) under probabilities (N,) of FAKE."""
+def log_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Negative log-likelihood (N,) in nats, of labels (N,) under probabilities (N,) of FAKE."""
     p = np.clip(probabilities.astype(np.float64), EPSILON, 1 - EPSILON)
-    return float(-np.where(labels == 1, np.log(p), np.log1p(-p)).mean())
+    return -np.where(labels == 1, np.log(p), np.log1p(-p))
 
 
 def brier(labels: np.ndarray, probabilities: np.ndarray) -> float:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from fakereal.evaluation.calibration import calibration_error, choose_threshold
+from fakereal.evaluation.calibration import choose_threshold
 from fakereal.evaluation.evaluation import Evaluation
 from fakereal.evaluation.intervals import wilson
 
@@ -23,7 +23,7 @@ def cell_figures(evaluation: Evaluation, clean_oracle: float | None = None) -> d
         is a little above 0, as the oracle fits their noise.
     lost_to_ranking: `clean_oracle` (None: these are the clean images) - oracle_accuracy, which none would.
     false_positive_rate: REAL called FAKE; false_negative_rate: FAKE called REAL (Wilson).
-    loss: log-loss in nats; ece: expected calibration error, of the probabilities at the frozen temperature.
+    loss: log-loss in nats; ece: expected calibration error, of the probabilities at the frozen temperature (bootstrap).
     """
     accuracy, interval, _ = evaluation.accuracy()
     cut = choose_threshold(evaluation.probabilities, evaluation.labels, "accuracy")
@@ -41,8 +41,8 @@ def cell_figures(evaluation: Evaluation, clean_oracle: float | None = None) -> d
         "lost_to_ranking": 0.0 if clean_oracle is None else clean_oracle - oracle,
         **_with_interval("false_positive_rate", fp / (tn + fp), wilson(fp, tn + fp)),
         **_with_interval("false_negative_rate", fn / (fn + tp), wilson(fn, fn + tp)),
-        "loss": evaluation.log_loss(),
-        "ece": calibration_error(evaluation.labels, evaluation.probabilities),
+        **_with_interval("loss", *evaluation.log_loss()),
+        **_with_interval("ece", *evaluation.calibration_error()),
     }
 
 

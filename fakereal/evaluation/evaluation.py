@@ -1,20 +1,17 @@
 """All figures of a set of predictions: one place for every command that has some."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torchmetrics.functional.classification import (
-    binary_average_precision,
-    binary_precision_recall_curve,
-    binary_roc,
-)
+from torchmetrics.functional.classification import binary_precision_recall_curve, binary_roc
 
 from fakereal import CLASSES
-from fakereal.evaluation.calibration import brier, calibration_error, fpr_at_tpr, log_loss, precision_at
+from fakereal.evaluation.calibration import brier, calibration_error, fpr_at_tpr, log_losses, precision_at
 from fakereal.evaluation.intervals import bootstrap, wilson
-from fakereal.evaluation.ranking import auroc_with_interval
+from fakereal.evaluation.ranking import auroc_with_interval, average_precision_with_interval
 
 PREVALENCES = (0.1, 0.01)  # of FAKE among what a detector meets; in most test splits it is one half
 
@@ -43,7 +40,7 @@ class Evaluation:
         return counts
 
     def per_class(self) -> list[dict[str, Any]]:
-        """Precision, recall and F1 with Wilson intervals of the first two, and support, for each class.
+        """Precision and recall with Wilson intervals, F1 with a bootstrap interval, and support, for each class.
 
         None is what is not defined: recall of a class without images, and all but recall where `both` is False.
         """
@@ -59,6 +56,7 @@ class Evaluation:
                     "recall": right / there if there else None,
                     "recall_interval": wilson(right, there),
                     "f1": 2 * right / max(1, said + there) if self.both else None,
+                    "f1_interval": bootstrap(_f1_of(label), self.labels, self.predictions) if self.both else None,
                     "support": int(there),
                 }
             )
@@ -70,13 +68,15 @@ class Evaluation:
         right = right if mask is None else right[mask]
         return float(right.mean()), wilson(int(right.sum()), len(right)), len(right)
 
-    def log_loss(self) -> float:
-        """Mean negative log-likelihood, in nats."""
-        return log_loss(self.labels, self.probabilities)
+    def log_loss(self) -> tuple[float, tuple[float, float]]:
+        """Mean negative log-likelihood, in nats, with its bootstrap interval."""
+        losses = log_losses(self.labels, self.probabilities)
+        return float(losses.mean()), bootstrap(lambda _, drawn: float(drawn.mean()), self.labels, losses)
 
     def calibration_error(self) -> tuple[float, tuple[float, float]]:
         """Expected calibration error over bins of equal mass, with its bootstrap interval."""
-        return self._with_interval(calibration_error)
+        interval = bootstrap(calibration_error, self.labels, self.probabilities, biased=True)
+        return calibration_error(self.labels, self.probabilities), interval
 
     def brier(self) -> tuple[float, tuple[float, float]]:
         """Brier score with its bootstrap interval."""
@@ -101,7 +101,7 @@ class Evaluation:
 
     def average_precision(self) -> tuple[float, tuple[float, float]]:
         """Average precision of FAKE with its bootstrap interval."""
-        return self._with_interval(_average_precision)
+        return average_precision_with_interval(self.labels, self.probabilities)
 
     def _with_interval(self, figure) -> tuple[float, tuple[float, float]]:
         return figure(self.labels, self.probabilities), bootstrap(figure, self.labels, self.probabilities)
@@ -130,11 +130,11 @@ class Evaluation:
             cls = row["class"].lower()
             add(f"precision_{cls}", row["precision"], row["precision_interval"])
             add(f"recall_{cls}", row["recall"], row["recall_interval"])
-            add(f"f1_{cls}", row["f1"])
+            add(f"f1_{cls}", row["f1"], row["f1_interval"])
         undefined = (None,)
         add("auroc", *(self.auroc() if self.both else undefined))
         add("average_precision", *(self.average_precision() if self.both else undefined))
-        add("loss", self.log_loss())
+        add("loss", *self.log_loss())
         add("ece", *self.calibration_error())
         add("brier", *self.brier())
         add("fpr_at_95_tpr", *(self.fpr_at_95_tpr() if self.both else undefined))
@@ -144,6 +144,11 @@ class Evaluation:
         return figures | {f"{prefix}{name}": n for name, n in dict(tn=tn, fp=fp, fn=fn, tp=tp).items()}
 
 
-def _average_precision(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    target = torch.from_numpy(labels.astype(np.int64))
-    return float(binary_average_precision(torch.from_numpy(probabilities), target))
+def _f1_of(label: int) -> Callable[[np.ndarray, np.ndarray], float]:
+    """F1 of a class, of labels (N,) and predictions (N,)."""
+
+    def f1(labels: np.ndarray, predictions: np.ndarray) -> float:
+        said, there = predictions == label, labels == label
+        return float(2 * (said & there).sum() / max(1, said.sum() + there.sum()))
+
+    return f1

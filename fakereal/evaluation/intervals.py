@@ -38,21 +38,29 @@ def auroc_interval(area: float, positives: int, negatives: int, confidence: floa
 def bootstrap(
     figure: Callable[[np.ndarray, np.ndarray], float],
     labels: np.ndarray,
-    probabilities: np.ndarray,
+    values: np.ndarray,
     *,
     resamples: int = 200,
     confidence: float = 0.95,
     seed: int = 0,
+    biased: bool = False,
 ) -> tuple[float, float]:
-    """Percentile interval (Efron 1979) of figure(labels, probabilities), resampled within each class."""
+    """Percentile interval (Efron 1979) of figure(labels, values), resampled within each class.
+
+    `biased`: the figure grows with noise, which resampling adds to, and is 0 at least: the interval is moved by as much
+    as the mean of the resamples exceeds the figure.
+    """
     generator = np.random.default_rng(seed)
     groups = [np.flatnonzero(labels == label) for label in (0, 1)]
-    values = []
+    resampled = []
     for _ in range(resamples):
         drawn = np.concatenate([generator.choice(group, len(group)) for group in groups])
-        values.append(figure(labels[drawn], probabilities[drawn]))
+        resampled.append(figure(labels[drawn], values[drawn]))
     tail = (1 - confidence) / 2
-    low, high = np.quantile(values, (tail, 1 - tail))
+    low, high = np.quantile(resampled, (tail, 1 - tail))
+    if biased:
+        excess = np.mean(resampled) - figure(labels, values)
+        low, high = max(0.0, low - excess), high - excess
     return float(low), float(high)
 
 

@@ -9,7 +9,10 @@ from filelock import FileLock
 
 from fakereal.data.store.store import write_json
 
-FIGURES = ("test/accuracy", "test/auroc", "test/loss", "test/images")
+FIGURES = (
+    *(f"test/{name}{end}" for name in ("accuracy", "auroc", "loss") for end in ("", "_low", "_high")),
+    "test/images",
+)
 
 
 def record_look(ledger: Path, metrics: dict[str, Any], out: Path) -> tuple[dict[str, Any], int]:
@@ -22,7 +25,7 @@ def record_look(ledger: Path, metrics: dict[str, Any], out: Path) -> tuple[dict[
         "checkpoint": metrics["checkpoint"],
         "checkpoint_digest": metrics["checkpoint_digest"],
         "data_digest": metrics["data_digest"],
-        **{name: metrics[name] for name in FIGURES},
+        **{name: metrics[name] for name in FIGURES if name in metrics},  # of one class there is no AUROC
     }
     ledger = ledger.expanduser()
     ledger.parent.mkdir(parents=True, exist_ok=True)

@@ -80,7 +80,7 @@ def print_evaluation(
         summary.add_row("without leaked images", f"{text}, {rest:,} images: {count - rest:,} also stand in train")
     summary.add_row("AUROC", _interval(metrics, "test/auroc", "{:.4f}"))
     summary.add_row("average precision", _interval(metrics, "test/average_precision", "{:.4f}"))
-    summary.add_row("log-loss", f"{metrics['test/loss']:.4f}")
+    summary.add_row("log-loss", _interval(metrics, "test/loss", "{:.4f}"))
     summary.add_row("calibration error", _interval(metrics, "test/ece", "{:.4f}"))
     summary.add_row("Brier score", _interval(metrics, "test/brier", "{:.4f}"))
     summary.add_row("FPR at 95% TPR", _interval(metrics, "test/fpr_at_95_tpr", "{:.2%}"))
@@ -91,9 +91,10 @@ def print_evaluation(
     console.print(summary)
 
     classes = Table("class", "precision", "recall", "F1", "support")
-    for row in evaluation.per_class():
-        figures = ["-" if row[name] is None else f"{row[name]:.4f}" for name in ("precision", "recall", "f1")]
-        classes.add_row(row["class"], *figures, f"{row['support']:,}")
+    for cls, support in zip(CLASSES, evaluation.confusion().sum(1).tolist(), strict=True):
+        names = (f"test/{name}_{cls.lower()}" for name in ("precision", "recall", "f1"))
+        figures = ["-" if metrics[name] is None else _interval(metrics, name, "{:.4f}") for name in names]
+        classes.add_row(cls, *figures, f"{support:,}")
     console.print(classes)
     confusion = Table("true \\ predicted", *CLASSES)
     for cls, counts in zip(CLASSES, evaluation.confusion().tolist(), strict=True):

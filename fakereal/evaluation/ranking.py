@@ -1,4 +1,8 @@
-"""How well scores rank FAKE above REAL: the area under the ROC curve, the same for all commands."""
+"""How well scores rank FAKE above REAL, the same for all commands.
+
+Scores are sorted once and not for each resample: an AUROC of 20,000 images with its interval takes 0.07 s instead of
+0.65 s.
+"""
 
 import numpy as np
 
@@ -14,12 +18,15 @@ def auroc(labels: np.ndarray, scores: np.ndarray) -> float:
 
 
 def auroc_with_interval(labels: np.ndarray, scores: np.ndarray) -> tuple[float, tuple[float, float]]:
-    """`auroc` with its bootstrap interval; both labels must be there.
-
-    Scores are sorted once and not for each resample, which takes 0.07 s for 20,000 images instead of 0.65 s.
-    """
+    """`auroc` with its bootstrap interval; both labels must be there."""
     labels, ranks = np.asarray(labels), _ranks(scores)
     return _area(labels, ranks), bootstrap(_area, labels, ranks)
+
+
+def average_precision_with_interval(labels: np.ndarray, scores: np.ndarray) -> tuple[float, tuple[float, float]]:
+    """Mean precision over the images of label 1, each at its own score, with its bootstrap interval."""
+    labels, ranks = np.asarray(labels), _ranks(scores)
+    return _average_precision(labels, ranks), bootstrap(_average_precision, labels, ranks)
 
 
 def _ranks(scores: np.ndarray) -> np.ndarray:
@@ -27,7 +34,19 @@ def _ranks(scores: np.ndarray) -> np.ndarray:
     return np.unique(scores, return_inverse=True)[1]
 
 
-def _area(labels: np.ndarray, ranks: np.ndarray) -> float:
+def _counts(labels: np.ndarray, ranks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Images of label 0 and of label 1 at each rank, from the lowest."""
     real, fake = (np.bincount(ranks[labels == label], minlength=int(ranks.max()) + 1) for label in (0, 1))
+    return real, fake
+
+
+def _average_precision(labels: np.ndarray, ranks: np.ndarray) -> float:
+    real, fake = (counts[::-1] for counts in _counts(labels, ranks))
+    found, called = np.cumsum(fake), np.cumsum(real + fake)
+    return float(fake @ (found / np.maximum(called, 1)) / found[-1])
+
+
+def _area(labels: np.ndarray, ranks: np.ndarray) -> float:
+    real, fake = _counts(labels, ranks)
     pairs = int(real.sum()) * int(fake.sum())
     return float(fake @ (np.cumsum(real) - real / 2) / pairs) if pairs else float("nan")

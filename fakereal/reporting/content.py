@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -151,6 +151,15 @@ def with_interval(figure: tuple[float, float, float], form=percent) -> str:
     """`92.47% (91.93% to 92.97%)`."""
     value, low, high = map(form, figure)
     return f"{value} ({low} to {high})"
+
+
+def known_interval(figures: dict[str, Any], name: str, form=percent) -> str:
+    """A figure with its interval NAME_low, NAME_high; alone where an older version kept none; "" where not defined."""
+    if figures.get(name) is None:
+        return ""
+    if f"{name}_high" not in figures:
+        return form(figures[name])
+    return with_interval((figures[name], figures[f"{name}_low"], figures[f"{name}_high"]), form)
 
 
 def p_value(p: float) -> str:

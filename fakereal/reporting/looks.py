@@ -3,7 +3,7 @@
 from collections import Counter
 
 from fakereal.evaluation.ledger import members_of
-from fakereal.reporting.content import Block, Table, Text, four, percent
+from fakereal.reporting.content import Block, Table, Text, four, known_interval, percent
 from fakereal.reporting.gather import Findings
 
 FIGURES = (("test/accuracy", percent), ("test/auroc", four))
@@ -33,7 +33,7 @@ def looks_blocks(found: Findings) -> list[Block]:
     for number, look in enumerate(found.looks, start=1):
         digests = members_of(look)
         members = ", ".join(runs.get((digest,), digest[:12]) for digest in digests)
-        figures = [form(look[name]) if look.get(name) is not None else "" for name, form in FIGURES]
+        figures = [known_interval(look, name, form) for name, form in FIGURES]
         rows.append([str(number), str(look.get("time", "")), members, *figures])
     if len(rows) > SHOWN:
         blocks.append(Text(f"The newest {SHOWN} of {len(rows)}:"))

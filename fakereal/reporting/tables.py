@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fakereal.reporting.content import Confusion, Table, four, p_value, percent, with_interval
+from fakereal.reporting.content import Confusion, Table, four, known_interval, p_value, percent, with_interval
 from fakereal.reporting.figures import accuracies, auroc_of, figure_of, over_seeds, published, validation_accuracy
 from fakereal.reporting.gather import Findings
 from fakereal.reporting.runs import Run
@@ -25,7 +25,8 @@ def runs_table(found: Findings) -> Table:
     for run in found.runs:
         said, test = run.metrics, found.tests.of_run.get(run)
         row = [found.ref(run), *(shown(value_of(run, key)) for key in found.keys)]
-        row += [with_interval(validation_accuracy(run)), four(said["val/auroc"]), four(said["val/loss"])]
+        row += [with_interval(validation_accuracy(run)), known_interval(said, "val/auroc", four)]
+        row += [known_interval(said, "val/loss", four)]
         row += [four(said[found.monitor]) if extra else "", *_test_cells(test)]
         row += [f"{said['epochs']:g} ({said['best_epoch']})" if "best_epoch" in said else f"{said['epochs']:g}"]
         row += [amount(said[key]) if key in said else "" for key in ("train_seconds", "images_per_second")]
@@ -42,17 +43,13 @@ def runs_table(found: Findings) -> Table:
 def baseline_cells(figures: dict[str, Any]) -> dict[str, str]:
     """What a baseline has to say in the columns of the runs."""
 
-    def said(name: str, form=percent) -> str:
-        known = f"{name}_high" in figures
-        return with_interval([figures[f"{name}{end}"] for end in ("", "_low", "_high")], form) if known else ""
-
     return {
         "#": f"baseline: {figures['title']}",
-        "val accuracy": said("val/accuracy"),
-        "val AUROC": four(figures["val/auroc"]),
-        "val loss": four(figures["val/loss"]),
-        "test accuracy": said("test/accuracy"),
-        "test AUROC": said("test/auroc", four),
+        "val accuracy": known_interval(figures, "val/accuracy"),
+        "val AUROC": known_interval(figures, "val/auroc", four),
+        "val loss": known_interval(figures, "val/loss", four),
+        "test accuracy": known_interval(figures, "test/accuracy"),
+        "test AUROC": known_interval(figures, "test/auroc", four),
         "parameters": f"{figures['parameters']:,}" if "parameters" in figures else "",
     }
 

@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch.callbacks import WeightAveraging
 
 from fakereal.config.errors import UserError
-from fakereal.evaluation.calibration import Calibration, Fitted, brier, calibration_error, log_loss, sigmoid
+from fakereal.evaluation.calibration import Calibration, Fitted, sigmoid
 from fakereal.evaluation.evaluation import Evaluation
 from fakereal.evaluation.far import eager_head_inputs
 from fakereal.evaluation.reference import Reference
@@ -20,6 +20,8 @@ from fakereal.training.callbacks import Throughput
 from fakereal.training.checkpoints import AtomicCheckpointIO, BestCheckpoint, load_best
 from fakereal.training.figures import tensorboard_of
 from fakereal.training.seen import ValidationFeatures
+
+CALIBRATED = ("accuracy", "loss", "ece", "brier")  # figures that calibration changes
 
 
 def best_metrics(
@@ -55,8 +57,8 @@ def best_metrics(
     if speed and speed.seconds:
         cost = {"train_seconds": speed.seconds, "images_per_second": speed.images / speed.seconds}
     return {
-        **{name: value for name, value in sorted(figures.items()) if name.startswith("val/")},
         **validation_figures(logits, labels, fitted),
+        **{name: value for name, value in figures.items() if name.startswith("val/")},
         "epochs": epochs,
         **cost,
         "parameters": sum(parameter.numel() for parameter in classifier.parameters()),
@@ -67,21 +69,12 @@ def best_metrics(
 
 
 def validation_figures(logits: np.ndarray, labels: np.ndarray, fitted: Fitted) -> dict[str, Any]:
-    """Counts at threshold 0.5 (FAKE is positive), and calibration before and after."""
-    raw, after = sigmoid(logits), sigmoid(logits / fitted.temperature)
-    (tn, fp), (fn, tp) = Evaluation(labels, raw, 0.5).confusion().tolist()
-    return {
-        "val/images": len(labels),
-        **{"val/tn": tn, "val/fp": fp, "val/fn": fn, "val/tp": tp},
-        "val/ece": calibration_error(labels, raw),
-        "val/brier": brier(labels, raw),
-        "val/calibrated/accuracy": Evaluation(labels, after, fitted.threshold).accuracy()[0],
-        "val/calibrated/loss": log_loss(labels, after),
-        "val/calibrated/ece": calibration_error(labels, after),
-        "val/calibrated/brier": brier(labels, after),
-        "temperature": fitted.temperature,
-        "threshold": fitted.threshold,
-    }
+    """All figures at threshold 0.5 with their intervals, and what calibration makes of the foremost."""
+    raw = Evaluation(labels, sigmoid(logits), 0.5).flat("val/")
+    calibrated = Evaluation(labels, sigmoid(logits / fitted.temperature), fitted.threshold).flat("val/calibrated/")
+    named = (f"val/calibrated/{name}{end}" for name in CALIBRATED for end in ("", "_low", "_high"))
+    del raw["val/threshold"]  # the metrics' own, not the fitted one
+    return raw | {name: calibrated[name] for name in named} | vars(fitted)
 
 
 def keep(fitted: Fitted, reference: Reference, path: str) -> None:

@@ -6,24 +6,30 @@ from typing import Any
 from omegaconf import DictConfig
 from rich.table import Table
 
-from fakereal.evaluation.intervals import wilson
+from fakereal.reporting.content import four, known_interval, percent
 from fakereal.reporting.terminal import result_console
 
 
 def print_summary(cfg: DictConfig, metrics: dict[str, Any], out: Path) -> None:
     """What was trained, how good it is on validation, what it cost, and what to type next."""
-    images = metrics["val/images"]
-    low, high = wilson(round(metrics["val/accuracy"] * images), images)
-    table = Table(title="Best checkpoint on validation", title_justify="left", show_header=False, box=None)
+
+    def said(name: str, form=four) -> str:
+        return known_interval(metrics, f"val/{name}", form)
+
+    table = Table(
+        title="Best checkpoint on validation, with 95% intervals", title_justify="left", show_header=False, box=None
+    )
     rows = {
         "model": f"{cfg.model.backbone}, {metrics['parameters']:,} parameters",
-        "accuracy": f"{metrics['val/accuracy']:.2%}  (95% interval {low:.2%} to {high:.2%}, {images:,} images)",
-        "AUROC": f"{metrics['val/auroc']:.4f}",
-        "F1": f"REAL {metrics['val/f1_real']:.4f}, FAKE {metrics['val/f1_fake']:.4f}",
-        "loss": f"{metrics['val/loss']:.4f}",
-        "calibrated": f"temperature {metrics['temperature']:.3f}, threshold {metrics['threshold']:.3f}: "
-        f"accuracy {metrics['val/calibrated/accuracy']:.2%}, "
-        f"calibration error {metrics['val/ece']:.4f} -> {metrics['val/calibrated/ece']:.4f}",
+        "accuracy": f"{said('accuracy', percent)}, {metrics['val/images']:,} images",
+        "AUROC": said("auroc"),
+        "F1": f"REAL {said('f1_real')}, FAKE {said('f1_fake')}",
+        "loss": said("loss"),
+        "calibration error": said("ece"),
+        "calibrated": f"temperature {metrics['temperature']:.3f}, threshold {metrics['threshold']:.3f}",
+        "  accuracy": said("calibrated/accuracy", percent),
+        "  loss": said("calibrated/loss"),
+        "  calibration error": said("calibrated/ece"),
         "epochs": f"{metrics['epochs']}, best after {metrics['best_epoch']}",
     }
     if "train_seconds" in metrics:
