@@ -68,10 +68,14 @@ def read_jobs(sweep: Path) -> list[dict[str, Any]]:
 
 
 def tabulate(rows: list[dict[str, Any]], monitor: str) -> tuple[list[str], list[list[Any]]]:
-    """Header and body: only overrides that vary, the best by the monitored metric first, failed jobs last."""
+    """Header and body: only overrides that vary, the best by the monitored metric first, failed jobs last.
+
+    The bounds of a figure's interval are columns of their own, NAME_low and NAME_high.
+    """
     keys = list(dict.fromkeys(key for row in rows for key in row["overrides"]))
     varied = [key for key in keys if len({row["overrides"].get(key) for row in rows}) > 1]
-    figures = list(dict.fromkeys(f for f in (monitor, *SHOWN) if any(f in row["metrics"] for row in rows)))
+    named = (f"{name}{end}" for name in (monitor, *SHOWN) for end in ("", "_low", "_high"))
+    figures = list(dict.fromkeys(name for name in named if any(name in row["metrics"] for row in rows)))
     sign = 1 if mode_of(monitor) == "min" else -1
     ranked = sorted(rows, key=lambda row: sign * row["metrics"].get(monitor, sign * float("inf")))
     header = ["job", *varied, *figures, "error"]
@@ -84,6 +88,19 @@ def tabulate(rows: list[dict[str, Any]], monitor: str) -> tuple[list[str], list[
     return header, body
 
 
+def as_text(header: list[str], body: list[list[Any]]) -> tuple[list[str], list[list[str]]]:
+    """The table for people: rounded, and an interval beside its figure."""
+    columns = [name for name in header if name.removesuffix("_low").removesuffix("_high") == name]
+    lines = []
+    for values in (dict(zip(header, line, strict=True)) for line in body):
+        cells = []
+        for name in columns:
+            low, high = (values.get(f"{name}{end}", "") for end in ("_low", "_high"))
+            cells.append(_cell(values[name]) + (f" ({_cell(low)} to {_cell(high)})" if low != "" else ""))
+        lines.append(cells)
+    return columns, lines
+
+
 def write_results(sweep: Path, monitor: str) -> None:
     """Writes both tables; jobs that end at the same time take turns."""
     with FileLock(sweep / ".results.lock"):
@@ -91,8 +108,9 @@ def write_results(sweep: Path, monitor: str) -> None:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([header, *body])
         _replace(sweep / "results.csv", text.getvalue())
-        lines = [header, ["---"] * len(header), *body]
-        _replace(sweep / "results.md", "".join(f"| {' | '.join(map(_cell, line))} |\n" for line in lines))
+        columns, cells = as_text(header, body)
+        lines = [columns, ["---"] * len(columns), *cells]
+        _replace(sweep / "results.md", "".join(f"| {' | '.join(line)} |\n" for line in lines))
 
 
 def _cell(value: Any) -> str:
@@ -115,12 +133,12 @@ def report(sweep: Path, monitor: str) -> None:
     from rich.table import Table
 
     rows = read_jobs(sweep)
-    header, body = tabulate(rows, monitor)
+    header, body = as_text(*tabulate(rows, monitor))
     table = Table(title=f"Sweep by {monitor}", title_justify="left")
     for name in header[:-1]:
         table.add_column(name, overflow="fold", no_wrap=not sys.stdout.isatty())
     for line in body:
-        table.add_row(*map(_cell, line[:-1]))
+        table.add_row(*line[:-1])
     console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 200)
     console.print(table)
     console.print(f"Results: {sweep / 'results.csv'}")

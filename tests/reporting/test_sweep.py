@@ -24,6 +24,9 @@ def test_a_sweep_with_a_failing_job(run, quick, tmp_path):
     assert float(rows[0]["val/accuracy"]) >= float(rows[1]["val/accuracy"])
     assert rows[2]["job"] == "1" and "loss was not a finite number at step" in rows[2]["error"]
     assert (tmp_path / "sweep" / "2" / "metrics.json").exists(), "the jobs after a failed one go on"
+    first, md = rows[0], (tmp_path / "sweep" / "results.md").read_text()
+    figures = [f"{float(first[f'val/accuracy{end}']):.4f}" for end in ("", "_low", "_high")]
+    assert "{} ({} to {})".format(*figures) in md and "_low" not in md, "an interval stands beside its figure"
     assert "| 1 | 1e+30 |" in (tmp_path / "sweep" / "results.md").read_text()
 
 
