@@ -1,9 +1,6 @@
 """All that an audit finds, as figures: what the verdicts, the page and audit.json are made of."""
 
 import logging
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +18,7 @@ from fakereal.config.errors import UserError
 from fakereal.data.cifake import Cifake
 from fakereal.data.datamodule import ImageDataModule
 from fakereal.data.folder_names import UNSPLIT
+from fakereal.data.progress import bar
 
 log = logging.getLogger(__name__)
 SMALLEST = 9  # pixels a side, of which a perceptual hash has 8 x 8 frequencies
@@ -75,10 +73,10 @@ def find(cfg: DictConfig) -> Findings:
     data.setup()
     images, part, label = data.images, parts(data), data.images.table["label"].astype(int)
     exact, same = (contents(images.table[column], part, label) for column in ("hash", "pixel_hash"))
-    with _bar("Looking at the pixels", len(part)) as advance:
+    with bar("Looking at the pixels", len(part)) as advance:
         pixels = pixel_facts(images, advance)
     rows = same.first[~pixels.flat[same.first]]
-    with _bar("Comparing", 1.0) as advance:
+    with bar("Comparing", 1.0) as advance:
         limits = {"distance": cfg.near.distance, "correlation": cfg.near.correlation}
         near = near_duplicates(images, rows, pixels.hashes[rows], **limits, advance=advance)
     counts = {"exact": identical(exact), "pixels": identical(same)}
@@ -112,7 +110,7 @@ def _shortcuts(
         sizes = ", ".join(f"{count} in {name}" for name, count in fewest.items())
         why = f"of the rarer class there are {sizes}; {FEWEST} are needed in train and as many in val or test"
         return [], "", why, {}
-    with _bar("Fitting", 1.0) as advance:
+    with bar("Fitting", 1.0) as advance:
         features = file_features(data.images) | pixel_features(pixels)
         rows = {name: split.rows for name, split in data.splits.items()}
         fitted = fit_each(features, label, rows["train"], advance)
@@ -120,16 +118,6 @@ def _shortcuts(
     wanted = ["train", "val", *(["test"] if test and fewest["test"] >= FEWEST else [])]
     cheap = baselines(features, fitted, label, {name: rows[name] for name in wanted}) if measured_on == "val" else {}
     return shortcuts, measured_on, "", cheap
-
-
-@contextmanager
-def _bar(title: str, total: float) -> Iterator[Callable[[float], None]]:
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda done: bar.advance(task, done)
 
 
 def divided(data: ImageDataModule) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-import fakereal
 from fakereal.auditing.baselines import look
 from fakereal.auditing.duplicates import identical_pairs, write_pairs
 from fakereal.auditing.findings import Findings, divided, find
@@ -34,8 +33,7 @@ def audit(cfg: DictConfig) -> dict[str, Any]:
     found = find(cfg)
     lines = verdicts(found)
     first, title = headline(found, lines), f"Audit of {type(found.data).__name__}"
-    origin = f"Made by fakereal {fakereal.__version__} audit on {time.strftime('%Y-%m-%d %H:%M')}."
-    write_pages(out, title, first, [Verdicts(lines)], sections(found), origin, name="audit")
+    write_pages(out, title, first, [Verdicts(lines)], sections(found), "audit")
     complete = write_pairs(out / "duplicates.csv", found.data.images.names, found.part, found.label, _pairs(found))
     figures = as_json(found, lines) | {"duplicates_csv_complete": complete, "seconds": time.monotonic() - begun}
     write_json(out / "audit.json", figures)

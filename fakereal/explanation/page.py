@@ -1,13 +1,11 @@
 """explanations.html: each image with its map, and what a map says and does not say."""
 
-import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-import fakereal
 from fakereal.data.store.sources import printable
 from fakereal.explanation.overlay import LEAST, colour_bar
 from fakereal.prediction.answers import Answer
@@ -71,12 +69,11 @@ def write_page(out: Path, done: list[Explained], told: list[str], layer: str | N
         Section("bad", "Without a map", [Table(("file", "why"), bad)]),
         Section("reading", "How to read a map", [Text(READING)]),
     ]
-    origin = f"Made by fakereal {fakereal.__version__} explain on {time.strftime('%Y-%m-%d %H:%M')}."
     headline, *more = told
     kept = [section for section in sections if section.slug != "bad" or bad]
     first = "Each map shows where in the image the evidence for the answer lies; below is what it does not show."
     conclusion: list[Block] = [Text(first), *(Text(f"{line}.") for line in more)]
-    write_pages(out, "Where the network looks", headline, conclusion, kept, origin, "explanations")
+    write_pages(out, "Where the network looks", headline, conclusion, kept, "explain", "explanations")
 
 
 def _picture(item: Explained) -> Picture:

@@ -1,6 +1,5 @@
 """One exploration, from a config to explore.html, explore.md, explore.json and figures."""
 
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from rich.table import Table
 
-import fakereal
 from fakereal import CLASSES
 from fakereal.config.schema import check
 from fakereal.data.store.store import write_json
@@ -30,8 +28,7 @@ def explore(cfg: DictConfig) -> dict[str, Any]:
     prepare(cfg)
     found = find(cfg)
     title = f"{type(found.data).__name__} at a glance"
-    origin = f"Made by fakereal {fakereal.__version__} explore on {time.strftime('%Y-%m-%d %H:%M')}."
-    write_pages(out, title, headline(found), [Text(source(found))], sections(found), origin, name="explore")
+    write_pages(out, title, headline(found), [Text(source(found))], sections(found), "explore")
     figures = as_json(found)
     write_json(out / "explore.json", figures)
     _print(found, out / "explore.html")

@@ -1,6 +1,5 @@
 """Everything that a report tells, before it is put into words."""
 
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from fakereal.config.errors import UserError
+from fakereal.data.progress import bar
 from fakereal.evaluation.ledger import looks_at, members_of
 from fakereal.reporting.baselines import Baselines, read_baselines
 from fakereal.reporting.comparisons import Pairs, compare
@@ -119,15 +119,10 @@ def _tests(cfg: DictConfig, below: list[Path], runs: list[Run]) -> tuple[Joined,
 
 
 def _compare(cfg: DictConfig, runs: list[Run], tests: Joined) -> Pairs:
-    from rich.console import Console
-    from rich.progress import Progress
-
     tested: dict[Any, Tested] = {test: test for test in tests.ensembles}
     tested |= {run: tests.of_run[run] for run in runs if run in tests.of_run}
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("Resampling the tests", total=1.0)
-        return compare(tested, cfg.resamples, cfg.seed, lambda share: bar.advance(task, share))
+    with bar("Resampling the tests", 1.0) as advance:
+        return compare(tested, cfg.resamples, cfg.seed, advance)
 
 
 def _nothing(cfg: DictConfig, left_out: list[LeftOut]) -> str:

@@ -3,12 +3,14 @@
 import base64
 import io
 import re
+import time
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
+import fakereal
 from fakereal import CLASSES
 from fakereal.reporting.charts import INK
 from fakereal.reporting.content import Block, Chart, Picture, Pictures, Section, Tiles
@@ -24,16 +26,17 @@ def write_pages(
     headline: str,
     conclusion: list[Block],
     sections: list[Section],
-    origin: str,
-    name: str = "report",
+    command: str,
+    name: str | None = None,
 ) -> None:
-    """Writes NAME.html, NAME.md and figures/*.png below `out`."""
+    """Writes NAME.html, NAME.md and figures below `out`; NAME is that of the command unless given."""
+    name = name or command
     words = {
         "title": title,
         "headline": headline,
         "conclusion": conclusion,
         "sections": sections,
-        "origin": origin,
+        "origin": f"Made by fakereal {fakereal.__version__} {command} on {time.strftime('%Y-%m-%d %H:%M')}.",
         "classes": CLASSES,
     }
     page = _environment(autoescape=True).get_template("report.html.jinja").render(words, svg=_svg, inline=_inline)

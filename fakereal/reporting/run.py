@@ -1,12 +1,10 @@
 """One report, from run directories to a folder that opens anywhere."""
 
-import time
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-import fakereal
 from fakereal.config.schema import check
 from fakereal.reporting.conclusion import conclusion, headline
 from fakereal.reporting.content import Command, Text
@@ -26,7 +24,7 @@ def report(cfg: DictConfig) -> Path:
     found = gather(cfg)
     write_results(found, out / "results.csv")
     first, told = headline(found), conclusion(found)
-    write_pages(out, cfg.title or _title(found), first, told, sections(found), _origin())
+    write_pages(out, cfg.title or _title(found), first, told, sections(found), "report")
     _print(found, [first, *(block.text for block in told if isinstance(block, Text | Command))], out / "report.html")
     return out / "report.html"
 
@@ -40,10 +38,6 @@ def _title(found: Findings) -> str:
         counts = [f"{sum(splits[name].values()):,} {name}" for name in ("train", "val", "test") if splits.get(name)]
         images = f" ({', '.join(counts)} images)"
     return f"{runs} on {data.get('class', 'unnamed data')}{images}"
-
-
-def _origin() -> str:
-    return f"Made by fakereal {fakereal.__version__} report on {time.strftime('%Y-%m-%d %H:%M')}."
 
 
 def _print(found: Findings, lines: list[str], page: Path) -> None:
