@@ -1,30 +1,31 @@
 """Builds an image store: reads the sources once, decodes in parallel, writes atomically under a lock."""
 
 import errno
+import glob
 import logging
 import multiprocessing
-import os
 import re
 import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 from uuid import uuid4
 
-import numpy as np
 from filelock import FileLock, Timeout
 
 from fakereal.config.errors import UserError
 from fakereal.data.folder_names import FolderNames
 from fakereal.data.progress import share_done
-from fakereal.data.store.decode import BadImage, Decoded, Resize
+from fakereal.data.store.decode import Resize
+from fakereal.data.store.draft import Draft
 from fakereal.data.store.entries import Entries, open_source, unreadable
 from fakereal.data.store.parallel import decode_all
-from fakereal.data.store.sources import printable
-from fakereal.data.store.store import FORMAT, ROW, Store, content_digest, open_store, seal, write_array
+from fakereal.data.store.sources import BadSource, printable
+from fakereal.data.store.store import FORMAT, Store, content_digest, open_store, seal, write_array
 
 log = logging.getLogger(__name__)
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -116,44 +117,42 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _build(recipe: Recipe, entries: Entries, fingerprint: str, folder: Path) -> Store:
-    """Writes the store under another name, and then puts it in place; what a killed builder left goes."""
-    mark = f"{folder.name}.tmp-"
-    for left_over in folder.parent.iterdir():
-        if left_over.name.startswith(mark):  # of a builder that was killed: we hold the lock
-            shutil.rmtree(left_over, ignore_errors=True)
-    part, old = (folder.with_name(mark + uuid4().hex[:8]) for _ in range(2))
+    """Writes the store under another name, and then puts it in place; goes on with what an interrupted builder left."""
+    part, old = folder.with_name(f"{folder.name}.part"), folder.with_name(f"{folder.name}.old-{uuid4().hex[:8]}")
+    for left_over in folder.parent.glob(f"{glob.escape(folder.name)}.old-*"):
+        shutil.rmtree(left_over, ignore_errors=True)  # of a builder that was killed: we hold the lock
     try:
-        part.mkdir()
         _write(recipe, entries, fingerprint, part)
         if folder.exists():  # moved first: removing takes a while, and fails on NFS while others read
             folder.replace(old)
         part.replace(folder)
+    except (OSError, BadSource):
+        shutil.rmtree(part, ignore_errors=True)
+        raise
     finally:
-        for rest in (part, old):
-            shutil.rmtree(rest, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+        if not any(part.glob("part-*.npz")):  # nothing to go on with
+            shutil.rmtree(part, ignore_errors=True)
     return Store(folder)
 
 
 def _write(recipe: Recipe, entries: Entries, fingerprint: str, folder: Path) -> None:
     if not recipe.need_split:
         entries.refuse_unknown_listed()
-    rows, paths, bad, tables = [], [], [], {}
-    with (
-        closing(decode_all(entries, recipe.resize)) as images,
-        (folder / "pixels.bin").open("wb") as pixels,
-        share_done("Decoding", entries) as advance,
-    ):
-        for entry, image in images:
-            if isinstance(image, BadImage):
-                bad.append((entry.name, str(image)))
-            else:
-                pixels.write(image.pixels)
-                rows.append(_row(image, entry.split, entry.label, tables))
-                paths.append(os.fsencode(entry.name))
-            advance()
-    if bad and (recipe.on_error == "raise" or not rows):
-        raise unreadable(entries.root, len(rows), bad)
-    table = np.array(rows, dtype=ROW)
+    draft = Draft(folder, fingerprint, 3 * recipe.resize.size**2)
+    try:
+        _decode(recipe, entries, draft)
+    except KeyboardInterrupt:
+        draft.save()
+        log.warning("Interrupted: %s images are decoded and kept; the same command goes on there", f"{len(draft):,}")
+        raise
+    finally:
+        draft.close()
+    good = len(draft) - len(draft.bad)
+    if draft.bad and (recipe.on_error == "raise" or not good):
+        raise unreadable(entries.root, good, draft.bad)
+    bad, quantization = draft.bad, [list(map(list, table)) for table in draft.tables]
+    table, paths = draft.finish()
     entries.check(set(table["label"].tolist()), recipe.need_both)
     if not recipe.need_split:
         entries.refuse_unknown()
@@ -161,19 +160,24 @@ def _write(recipe: Recipe, entries: Entries, fingerprint: str, folder: Path) -> 
     if bad:
         log.warning("Left out %d images that cannot be read (data.on_error=skip)", len(bad))
     write_array(folder / "table.npy", table)
-    write_array(folder / "paths.npy", np.array(paths, dtype=np.bytes_))
+    write_array(folder / "paths.npy", paths)
     meta = {
         "format": FORMAT,
         "fingerprint": fingerprint,
         "digest": content_digest(table),
         **asdict(recipe.resize),
-        "quantization": [list(map(list, quantization)) for quantization in tables],
+        "quantization": quantization,
         "skipped": bad,
     }
     seal(folder, meta)
 
 
-def _row(image: Decoded, split: int, label: int, tables: dict) -> tuple:
-    quantization = tables.setdefault(image.quantization, len(tables)) if image.quantization else -1
-    facts = (image.width, image.height, image.bytes, image.mode.encode(), image.format.encode())
-    return (split, label, *facts, image.subsampling, quantization, image.metadata, image.hash, image.pixel_hash)
+def _decode(recipe: Recipe, entries: Entries, draft: Draft) -> None:
+    """The entries that the draft lacks."""
+    if len(draft):
+        log.info("Going on after %s images that were decoded before", f"{len(draft):,}")
+    missing = islice(entries, len(draft), None)
+    with closing(decode_all(missing, recipe.resize)) as images, share_done("Decoding", entries) as advance:
+        for entry, image in images:
+            draft.add(entry, image)
+            advance()

@@ -5,6 +5,7 @@ import io
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -329,7 +330,7 @@ def at_work(tree, cache):
     process = builder(tree, cache, alone=0)
     try:
         end = time.monotonic() + 60
-        while not any(path.stat().st_size for path in cache.glob("stores/*.tmp-*/pixels.bin")) or not group(process):
+        while not any(path.stat().st_size for path in cache.glob("stores/*.part/pixels.bin")) or not group(process):
             assert process.poll() is None and time.monotonic() < end, process.communicate()
             time.sleep(0.01)
         yield process
@@ -372,16 +373,35 @@ def test_a_script_without_a_main_guard_ends(tmp_path, image_tree, cache):
 
 
 @linux
-def test_an_interrupt_leaves_nothing(long_work, cache):
-    with at_work(long_work, cache) as process:
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
-        _, err = process.communicate(timeout=30)
-        assert process.returncode != 0 and "KeyboardInterrupt" in err
-        assert left_in(cache) == [] and gone(process)
+def test_after_an_interrupt_it_goes_on(long_work, cache, tmp_path):
+    """To the very store that an uninterrupted building gives; also after a second interrupt."""
+    before = 0
+    for _ in range(2):
+        with at_work(long_work, cache) as process:
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
+            _, err = process.communicate(timeout=30)
+            assert process.returncode != 0 and "KeyboardInterrupt" in err and gone(process)
+        (left,) = left_in(cache)
+        kept = int(re.search(r"Interrupted: ([\d,]+) images are decoded and kept", err)[1].replace(",", ""))
+        assert left.endswith(".part") and before <= kept < 3000
+        assert not before or f"Going on after {before:,} images" in err
+        before = kept
+    whole, straight = (Path(folder) for folder in (cache, tmp_path / "other"))
+    for folder in (whole, straight):
+        done = builder(long_work, folder)
+        _, err = done.communicate(timeout=120)
+        assert done.returncode == 0 and (f"Going on after {before:,} images" in err) == (folder == whole and before > 0)
+    (one,), (other,) = left_in(whole), left_in(straight)
+    assert one == other
+    for name in ("pixels.bin", "table.npy", "paths.npy"):
+        assert (whole / "stores" / one / name).read_bytes() == (straight / "stores" / one / name).read_bytes()
+    assert sorted(path.name for path in (whole / "stores" / one).iterdir()) == [
+        *("meta.json", "paths.npy", "pixels.bin", "table.npy")
+    ]
 
 
 @linux
-def test_what_a_killed_builder_leaves_goes_with_the_next(long_work, image_tree, tmp_path, cache, build):
+def test_what_a_killed_builder_leaves_is_not_taken_for_other_files(long_work, image_tree, tmp_path, cache, build):
     tree = tmp_path / "[tree]*"  # whose name would mean something else to glob
     tree.symlink_to(long_work)
     with at_work(tree, cache) as process:
@@ -389,11 +409,11 @@ def test_what_a_killed_builder_leaves_goes_with_the_next(long_work, image_tree, 
         process.wait()
         assert gone(process)
     (left,) = left_in(cache)
-    assert ".tmp-" in left
+    assert left.endswith(".part")
     tree.unlink()
     build(image_tree(tree))
     (store,) = left_in(cache)
-    assert left.startswith(store) and ".tmp-" not in store
+    assert left == f"{store}.part"
 
 
 def test_eight_processes_build_one_store_at_once(tmp_path, image_tree, cache):
