@@ -4,6 +4,7 @@ import glob
 import json
 import math
 import os
+import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -95,7 +96,29 @@ def read_yaml(path: Path) -> Any:
 
 def read_overrides(folder: Path) -> dict[str, str]:
     """What the command line gave, key to text; `~key` deletions are left out."""
+    return dict(word.lstrip("+~").split("=", 1) for word in _words(folder) if "=" in word)
+
+
+def _words(folder: Path) -> list[str]:
     words = read_yaml(folder / ".hydra" / "overrides.yaml") or []
     if not isinstance(words, list):
         raise Unusable("overrides.yaml holds no list")
-    return dict(str(word).lstrip("+~").split("=", 1) for word in words if "=" in str(word))
+    return list(map(str, words))
+
+
+def read_hydra(folder: Path) -> dict[str, Any]:
+    """What Hydra says of a job; empty where its file cannot be read."""
+    try:
+        return read_yaml(folder / ".hydra" / "hydra.yaml")["hydra"]
+    except (Unusable, KeyError, TypeError):
+        return {}
+
+
+def resume_command(folder: Path) -> str:
+    """What to type to go on with a run that was stopped, also with one job of a sweep alone."""
+    given = {"hydra.mode", "hydra.run.dir", "hydra.sweep.dir", "ckpt_path"}
+    words = [word for word in _words(folder) if word.lstrip("+~").split("=", 1)[0] not in given]
+    # an experiment may say hydra.mode=MULTIRUN, and one of its jobs is to run alone
+    words += ["hydra.mode=RUN"] if read_hydra(folder).get("mode") == "MULTIRUN" else []
+    words += [f"hydra.run.dir={folder.absolute()}", "ckpt_path=last"]
+    return shlex.join(["python", "-m", "fakereal.train", *words])

@@ -1,14 +1,21 @@
 """Run directories as values: settings, figures and provenance, or the reason why one cannot be reported."""
 
 import os
-import shlex
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fakereal.reporting.folders import Unusable, read_json, read_overrides, read_yaml, require
+from fakereal.reporting.folders import (
+    Unusable,
+    read_hydra,
+    read_json,
+    read_overrides,
+    read_yaml,
+    require,
+    resume_command,
+)
 
 REQUIRED = ("val/accuracy", "val/auroc", "val/loss", "val/images", "epochs", "parameters")
 CHECKPOINT = ("checkpoint", "checkpoint_digest")
@@ -60,17 +67,9 @@ class Run:
 def command_of(folder: Path) -> str:
     """Which command (`train`, `test`, ...) left a directory."""
     try:
-        return str(_hydra(folder)["job"]["config_name"])
+        return str(read_hydra(folder)["job"]["config_name"])
     except (KeyError, TypeError):
         return "test" if (folder / "look.json").exists() else "train"
-
-
-def _hydra(folder: Path) -> dict[str, Any]:
-    """What Hydra says of a job; empty where its file cannot be read."""
-    try:
-        return read_yaml(folder / ".hydra" / "hydra.yaml")["hydra"]
-    except (Unusable, KeyError, TypeError):
-        return {}
 
 
 def read_runs(folders: Iterable[Path], monitor: str) -> tuple[list[Run], list[LeftOut]]:
@@ -108,7 +107,7 @@ def read_run(folder: Path, monitor: str) -> Run:
     data = provenance.get("data")
     if not isinstance(data, dict) or not isinstance(data.get("digest"), str):
         raise Unusable("provenance.json has no data.digest: it was written by another version of fakereal")
-    chosen = (_hydra(folder).get("runtime") or {}).get("choices") or {}
+    chosen = (read_hydra(folder).get("runtime") or {}).get("choices") or {}
     choices = {key: value for key, value in chosen.items() if not key.startswith("hydra/")}
     return Run(folder, flat(config), overrides, choices, metrics, provenance)
 
@@ -118,12 +117,7 @@ def _unfinished(folder: Path) -> str:
     last = folder / "checkpoints" / "last.ckpt"
     if not last.exists() and not (folder / "csv").exists():
         return "no metrics.json: it never began to train (see its train.log)"
-    words = [f"{key}={value}" for key, value in read_overrides(folder).items() if key != "ckpt_path"]
-    # an experiment may say hydra.mode=MULTIRUN, and one of its jobs is to run alone
-    words += ["hydra.mode=RUN"] if _hydra(folder).get("mode") == "MULTIRUN" else []
-    words += [f"hydra.run.dir={folder.absolute()}", "ckpt_path=last"]
-    command = shlex.join(["python", "-m", "fakereal.train", *words])
-    return f"not finished; unless it is still running, go on with: {command}"
+    return f"not finished; unless it is still running, go on with: {resume_command(folder)}"
 
 
 def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -14,6 +14,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from pydantic import Field
 
 from fakereal.evaluation.monitor import mode_of
+from fakereal.reporting.folders import Unusable, resume_command
 
 log = logging.getLogger(__name__)
 
@@ -131,9 +132,15 @@ class LastCheckpoint(Checkpoint):
         return asked
 
     def _exit(self) -> None:
-        run = self.path.parent.parent
-        log.warning('Stopped; nothing is lost. Go on with the same command and "hydra.run.dir=%s" ckpt_path=last', run)
+        log.warning("Stopped; nothing is lost. Go on with: %s", _go_on(self.path.parent.parent))
         raise SystemExit(128 + (self.received or signal.SIGTERM))
+
+
+def _go_on(run: Path) -> str:
+    try:
+        return resume_command(run)
+    except Unusable:  # there is no .hydra: hydra.output_subdir=null
+        return f'the same command and "hydra.run.dir={run}" ckpt_path=last'
 
 
 def load_best(checkpoint: ModelCheckpoint, classifier: L.LightningModule) -> tuple[str, int]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -81,6 +82,18 @@ def test_an_interrupted_epoch_goes_on_with_its_next_batch(run, lively, tmp_path,
     assert 0 < seconds[0] < seconds[1] < 300
     assert run("train", *lively, two, f"hydra.run.dir={halves}", "ckpt_path=last").code == 0
     assert_equal(weights(straight), weights(halves))
+
+
+def test_a_stopped_job_of_a_sweep_says_how_it_goes_on_alone(run, lively, tmp_path, monkeypatch):
+    stop_at_batch(monkeypatch, 3)
+    words = (*lively, "hydra.mode=MULTIRUN", f"hydra.sweep.dir={tmp_path / 'sweep (1)'}", "trainer.max_epochs=1,2")
+    stopped = run("train", *words)
+    monkeypatch.undo()
+    assert stopped.code == 130
+    command = shlex.split(stopped.text.split("Go on with: ")[1].splitlines()[0])
+    assert command[:3] == ["python", "-m", "fakereal.train"]
+    assert run("train", *command[3:]).code == 0
+    assert (tmp_path / "sweep (1)" / "0" / "metrics.json").exists()
 
 
 def stop_at_batch(monkeypatch, batches):
