@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
 from fakereal.reporting.plots import BLUE, ORANGE, new_figure
 
@@ -31,6 +31,9 @@ def cost_chart(points: Sequence[Point], front: Sequence[int]) -> Figure:
     axes.plot([x for x, *_ in best], [y for _, y, _ in best], "D", color=ORANGE, label="Pareto front", zorder=4)
     if _wide([point.x for point in points]):
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter("{x:,.4g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(x=0.08)
     _annotate(axes, best)
     axes.set(xlabel="Seconds of training", ylabel="Validation accuracy")
