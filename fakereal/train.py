@@ -12,10 +12,15 @@ from fakereal.config.argv import quote_paths
 @hydra.main(version_base="1.3", config_path=CONF, config_name="train")
 def main(cfg: DictConfig) -> float:
     """Runs one training; returns the best value of the monitored metric, which sweepers optimise."""
-    # torch and Lightning take seconds to import: not before there is work to do.
-    from fakereal.training.run import train
+    from fakereal.sweeps.jobs import claimed
 
-    return train(cfg)[cfg.monitor]
+    with claimed(cfg.monitor) as metrics:
+        if metrics is None:
+            # torch and Lightning take seconds to import: not before there is work to do.
+            from fakereal.training.run import train
+
+            metrics = train(cfg)
+    return metrics[cfg.monitor]
 
 
 if __name__ == "__main__":

@@ -52,6 +52,7 @@ KEYS: dict[str, Any] = {
     "init_from": str | None,
     "ledger": str,
     "published": Published | None,
+    "sweep": Annotated[str, Field(pattern=r"^[\w.-]+$")] | None,
     "runs": str | list[str],
     "tests": str | list[str] | None,
     "corruptions": str | Annotated[tuple[str, ...], Field(min_length=1)],

@@ -15,6 +15,7 @@ from fakereal.config.schema import check
 from fakereal.data.store.sources import printable
 from fakereal.data.store.store import write_json
 from fakereal.models.checkpoint import load_weights, read_checkpoint
+from fakereal.sweeps.jobs import in_sweep
 from fakereal.training.best import best_metrics
 from fakereal.training.environment import prepare, refuse_unsafe_ddp
 from fakereal.training.figures import log_hparams, show_gallery
@@ -23,6 +24,7 @@ from fakereal.training.provenance import provenance
 from fakereal.training.summary import print_summary
 
 log = logging.getLogger(__name__)
+LAST = Path("checkpoints", "last.ckpt")
 
 
 def train(cfg: DictConfig) -> dict[str, Any]:
@@ -30,7 +32,9 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     check(cfg)
     refuse_unsafe_ddp(cfg)
     out = Path(HydraConfig.get().runtime.output_dir)
-    resume = find_resume(cfg.ckpt_path, out)
+    # A job of a sweep that was begun before goes on; a single run does so when it is asked to.
+    goes_on = in_sweep() and cfg.ckpt_path is None and (out / LAST).exists()
+    resume = find_resume("last" if goes_on else cfg.ckpt_path, out)
     prepare(cfg)
 
     L.seed_everything(cfg.seed, verbose=False)
@@ -71,7 +75,7 @@ def find_resume(ckpt_path: str | None, out: Path) -> str | None:
         if ckpt_path:
             read_checkpoint(ckpt_path)
         return ckpt_path
-    last = out / "checkpoints" / "last.ckpt"
+    last = out / LAST
     if not last.exists():
         log.info("ckpt_path=last: there is no %s yet; training starts anew", last)
         return None

@@ -215,7 +215,7 @@ def test_what_the_user_typed_is_shown_and_not_run(report, outputs, change):
 def test_the_command_starts_without_torch(outputs, tmp_path):
     code = (
         "import sys; sys.argv = ['report.py', 'runs=outputs', 'resamples=100', 'hydra.run.dir=report']\n"
-        "import fakereal.reporting.sweep; light = {'scipy', 'matplotlib', 'jinja2', 'torch'}\n"
+        "import fakereal.sweeps.results; light = {'scipy', 'matplotlib', 'jinja2', 'torch'}\n"
         "assert not light & set(sys.modules), light & set(sys.modules)\n"
         "from fakereal.report import main; main(); assert 'torch' not in sys.modules\n"
     )

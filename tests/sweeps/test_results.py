@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from fakereal.reporting.sweep import tabulate
+from fakereal.sweeps.results import tabulate
 
 
 def table(folder):

@@ -1,0 +1,1 @@
+"""Jobs of a sweep: which is which, which are finished, and the table of them all."""

@@ -1,0 +1,103 @@
+"""A sweep that is begun again in its directory: each job finds its own, by its configuration and not by its number.
+
+Imported before torch: a finished job is passed over in a moment.
+"""
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from fakereal.reporting.folders import Unusable, read_json, read_yaml
+
+log = logging.getLogger(__name__)
+# Keys that say how and where, not what is trained: a job that differs in them alone is the same job.
+ELSEWHERE = ("hydra", "sweep", "ckpt_path", "threads", "logger", "published")
+
+
+def job_number(proposed: int, *, _root_: DictConfig) -> str:
+    """The directory's name of a sweep's job: that of an equal one before, else `proposed`, or the next that is free.
+
+    A resolver for `hydra.sweep.subdir`. Launchers that start at once take turns.
+    """
+    sweep, identity = Path(_root_.hydra.sweep.dir), identity_of(OmegaConf.to_container(_root_))
+    sweep.mkdir(parents=True, exist_ok=True)
+    with FileLock(sweep / ".jobs.lock"):
+        known = known_jobs(sweep)
+        if identity not in known:
+            taken = {int(path.name) for path in sweep.iterdir() if path.name.isdigit()} | set(known.values())
+            known[identity] = max(taken) + 1 if int(proposed) in taken else int(proposed)
+            part = sweep / ".jobs.json.part"
+            part.write_text(json.dumps(known, indent=1))
+            part.replace(sweep / ".jobs.json")
+    return str(known[identity])
+
+
+def identity_of(config: dict[str, Any]) -> str:
+    """A digest of what a job trains, of its configuration without what is resolved or chosen for the machine."""
+    what = {key: value for key, value in config.items() if key not in ELSEWHERE}
+    return sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def known_jobs(sweep: Path) -> dict[str, int]:
+    """Numbers by identity; from the jobs' own directories where the index is missing or damaged."""
+    try:
+        return {str(key): int(value) for key, value in read_json(sweep / ".jobs.json").items()}
+    except (Unusable, TypeError, ValueError):
+        pass
+    found = {}
+    for path in sweep.glob("*/.hydra/config.yaml"):
+        job = path.parent.parent.name
+        try:
+            if job.isdigit():
+                found[identity_of(read_yaml(path))] = int(job)
+        except (Unusable, AttributeError):
+            log.warning("%s cannot be read: its job is not recognised", path)
+    return found
+
+
+def in_sweep() -> bool:
+    """Whether this is a job of a sweep."""
+    return HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+@contextmanager
+def claimed(monitor: str) -> Iterator[dict[str, Any] | None]:
+    """The metrics of this job where it is finished, else None: it is then this process's own for the while.
+
+    Where another process trains it just now, `monitor` is not a number. A single run is never finished before.
+    """
+    if not in_sweep():
+        yield None
+        return
+    out = Path(HydraConfig.get().runtime.output_dir)
+    lock = FileLock(out / ".training.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        log.warning("Job %s is trained by another process just now, and left to it: %s", out.name, out)
+        yield {monitor: float("nan")}
+        return
+    try:
+        yield finished(out, monitor)
+    finally:
+        lock.release()
+
+
+def finished(out: Path, monitor: str) -> dict[str, Any] | None:
+    """The metrics of a job that is complete."""
+    try:
+        metrics = read_json(out / "metrics.json")
+        value = float(metrics[monitor])
+    except (Unusable, KeyError, TypeError, ValueError):
+        return None
+    log.info("Job %s is finished already, %s %.4f: %s", out.name, monitor, value, out)
+    return metrics
