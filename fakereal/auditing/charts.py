@@ -2,12 +2,12 @@
 
 import numpy as np
 from matplotlib.figure import Figure
-from PIL import Image
 
 from fakereal import CLASSES
 from fakereal.auditing.shortcuts import Shortcut
 from fakereal.reporting.charts import INK, inked
 from fakereal.reporting.plots import BLUE, ORANGE, new_figure
+from fakereal.reporting.thumbnails import thumbnail
 
 SIDE = 96  # pixels of an image in a picture
 GAP = 4
@@ -67,9 +67,5 @@ def colours_chart(mean: np.ndarray, label: np.ndarray) -> Figure:
 
 def side_by_side(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Two images (S, S, 3) uint8 as one of height SIDE, or of a multiple of S near it, with a gap of white."""
-    size = len(first)
-    if size <= SIDE:  # pixels stay pixels
-        pair = [np.kron(image, np.ones((SIDE // size,) * 2 + (1,), dtype=np.uint8)) for image in (first, second)]
-    else:
-        pair = [np.asarray(Image.fromarray(image).resize((SIDE, SIDE))) for image in (first, second)]
+    pair = [thumbnail(image, SIDE) for image in (first, second)]
     return np.concatenate([pair[0], np.full((len(pair[0]), GAP, 3), 255, dtype=np.uint8), pair[1]], axis=1)

@@ -18,9 +18,10 @@ from fakereal.evaluation.evaluation import Evaluation
 from fakereal.explanation.choice import choose
 from fakereal.explanation.evidence import MeanMap
 from fakereal.explanation.layers import NoMap
-from fakereal.explanation.overlay import overlay, thumbnail
+from fakereal.explanation.overlay import overlay
 from fakereal.explanation.sheets import GAP, SIDE, Sheet, Tile, draw_sheet
 from fakereal.models.classifier import Classifier
+from fakereal.reporting.thumbnails import thumbnail
 
 log = logging.getLogger(__name__)
 GROUPS = 24  # that have a sheet, the least accurate first

@@ -6,11 +6,11 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from fakereal.data.store.decode import Resize
+from fakereal.reporting.thumbnails import thumbnail
 
 COLOURS = "viridis"  # perceptually uniform, and told apart by the colour-blind; its yellow stays clear of white
 STRENGTH = 0.55  # of the colours over the image
 GAP = 4  # pixels between an image and its overlay
-LEAST = 256  # pixels of the longer side below which a picture is enlarged
 
 
 def overlay(pixels: np.ndarray, heat: np.ndarray) -> np.ndarray:
@@ -47,22 +47,6 @@ def at_own_size(heat: np.ndarray, resize: Resize, width: int, height: int) -> np
     own = Image.new("F", (width, height))
     own.paste(whole.resize((side, side), Image.Resampling.BILINEAR), ((width - side) // 2, (height - side) // 2))
     return np.asarray(own)
-
-
-def enlarged(pixels: np.ndarray, least: int = LEAST) -> np.ndarray:
-    """Pixels (H, W, 3) as squares of pixels, so many that the longer side has at least `least`; or as they are."""
-    factor = -(-least // max(pixels.shape[:2]))
-    return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
-
-
-def thumbnail(pixels: np.ndarray, side: int) -> np.ndarray:
-    """Pixels (H, W, 3) with a longer side of at most `side`: a small image enlarged by squares, a large one reduced."""
-    longest = max(pixels.shape[:2])
-    if longest <= side:
-        return enlarged(pixels, side // longest * longest)
-    image = Image.fromarray(pixels)
-    image.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return np.asarray(image)
 
 
 def stacked(pixels: np.ndarray, picture: np.ndarray, side: int) -> np.ndarray:

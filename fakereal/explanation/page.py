@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from fakereal.data.store.sources import printable
-from fakereal.explanation.overlay import LEAST, colour_bar
+from fakereal.explanation.overlay import colour_bar
 from fakereal.prediction.answers import Answer
 from fakereal.reporting.content import Block, Picture, Pictures, Section, Table, Text
 from fakereal.reporting.page import write_pages
+from fakereal.reporting.thumbnails import LEAST
 
 SIDE = 224  # pixels of an image on the page
 SHOWN = 400  # images on the page, of about 20 kB each

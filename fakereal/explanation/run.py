@@ -23,13 +23,14 @@ from fakereal.data.store.parallel import decode_all
 from fakereal.data.store.rgb import BadImage, open_image
 from fakereal.evaluation.ensemble import PREPROCESSING, Ensemble, load_members
 from fakereal.explanation.evidence import MeanMap
-from fakereal.explanation.overlay import LEAST, at_own_size, enlarged, overlay, stacked
+from fakereal.explanation.overlay import at_own_size, overlay, stacked
 from fakereal.explanation.page import SIDE, Explained, summary, write_page
 from fakereal.prediction.answers import Answer
 from fakereal.prediction.images import Images
 from fakereal.prediction.run import ALONE, Batch, answer, batches
 from fakereal.prediction.shown import Shown
 from fakereal.reporting.rows import write_rows
+from fakereal.reporting.thumbnails import LEAST, enlarged
 from fakereal.training.environment import prepare
 from fakereal.training.memory import explained_out_of_memory
 

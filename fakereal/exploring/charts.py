@@ -3,13 +3,13 @@
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
-from PIL import Image
 
 from fakereal import CLASSES
 from fakereal.exploring.measures import Measure
 from fakereal.exploring.pixels import Mean
 from fakereal.reporting.charts import INK, inked
 from fakereal.reporting.plots import BLUE, ORANGE, new_figure
+from fakereal.reporting.thumbnails import thumbnail
 
 COLOURS = dict(zip(CLASSES, (BLUE, ORANGE), strict=True))
 BINS = 40
@@ -96,7 +96,7 @@ def log_power(mean: Mean) -> np.ndarray:
 
 def sheet(images: np.ndarray) -> np.ndarray:
     """Images uint8 (N, S, S, 3) in rows of ACROSS on one white ground."""
-    tiles = [enlarged(image) for image in images]
+    tiles = [thumbnail(image, TILE) for image in images]
     side, rows = len(tiles[0]), -(-len(tiles) // ACROSS)
     across = min(ACROSS, len(tiles))
     ground = np.full((rows * (side + GAP) - GAP, across * (side + GAP) - GAP, 3), 255, np.uint8)
@@ -104,11 +104,3 @@ def sheet(images: np.ndarray) -> np.ndarray:
         top, left = (place * (side + GAP) for place in divmod(number, ACROSS))
         ground[top : top + side, left : left + side] = tile
     return ground
-
-
-def enlarged(image: np.ndarray) -> np.ndarray:
-    """An image at TILE pixels, or at a multiple of its own size near it: its pixels stay pixels."""
-    size = len(image)
-    if size <= TILE:
-        return np.kron(image, np.ones((TILE // size,) * 2 + (1,), np.uint8))
-    return np.asarray(Image.fromarray(image).resize((TILE, TILE)))

@@ -17,9 +17,9 @@ from fakereal.exploring.charts import (
 from fakereal.exploring.findings import Found, by_class
 from fakereal.exploring.measures import FENCE, correlations, spread
 from fakereal.reporting.content import Block, Chart, Picture, Pictures, Section, Table, Text
+from fakereal.reporting.thumbnails import enlarged
 
 LISTED = 200  # corrupt files; all are in explore.json
-MEAN_SIDE = 256  # pixels of a mean image, about
 
 
 def sections(found: Found) -> list[Section]:
@@ -98,9 +98,7 @@ def _colours(found: Found) -> list[Block]:
 def _means(found: Found) -> list[Block]:
     pictures = []
     for name, mean in found.means.items():
-        pixels = (255 * mean.image).round().astype(np.uint8)
-        factor = max(1, MEAN_SIDE // len(pixels))
-        pixels = np.kron(pixels, np.ones((factor, factor, 1), np.uint8))
+        pixels = enlarged((255 * mean.image).round().astype(np.uint8))
         pictures.append(Picture(pixels, f"{name}: the mean of {mean.count:,} images"))
     return [Pictures("mean_images", pictures)]
 
