@@ -338,3 +338,26 @@ def test_a_host_behind_a_proxy(offline, monkeypatch, status, answers):
         server.shutdown()
         thread.join()
     assert asked == ["http://hub.invalid/"]
+
+
+@pytest.mark.parametrize(
+    "name", ["test_efficientnet", "test_resnet", "test_vit", "test_convnext", "mobilenetv3_small_050"]
+)
+def test_the_first_logits_are_small(name):
+    """A new head says nothing yet: the first loss is about ln 2, whatever the family."""
+    torch.manual_seed(0)
+    network = create_backbone(name, image_size=160 if "vit" in name else 64)
+    size = 160 if "vit" in name else 64
+    logits = network.train()(torch.randn(8, 3, size, size))[:, 0]
+    labels = torch.arange(8) % 2
+    loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels.float())
+    assert loss.item() == pytest.approx(0.693, abs=0.25)
+
+
+def test_a_head_from_a_file_is_kept(tmp_path):
+    """Also one whose logits spread far: somebody trained it."""
+    torch.manual_seed(0)
+    weights = timm.create_model("test_efficientnet", num_classes=1).state_dict()
+    save_file(weights, tmp_path / "own.safetensors")
+    network = create_backbone("test_efficientnet", weights=str(tmp_path / "own.safetensors"))
+    assert torch.equal(network.classifier.weight, weights["classifier.weight"])

@@ -13,7 +13,7 @@ from torch import nn
 
 from fakereal.config.errors import UserError
 from fakereal.models.backbones.download import find_weights
-from fakereal.models.backbones.layers import check_image_size
+from fakereal.models.backbones.layers import calm_head, check_image_size
 from fakereal.models.backbones.names import resolve
 from fakereal.models.backbones.stem import use_cifar_stem
 from fakereal.models.backbones.weights import load_weights, read_weights
@@ -71,6 +71,8 @@ def create_backbone(
     backbone = _build(name, location, options, kwargs)
     if image_size is not None and hasattr(backbone, "min_size"):
         check_image_size(backbone, image_size, image_size)
+    if not (pretrained and cfg.get("num_classes") == 1):  # published with one logit, the head is trained
+        calm_head(backbone)
     if stem == "cifar":
         use_cifar_stem(backbone, name)
     if state is not None:
