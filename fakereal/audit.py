@@ -1,12 +1,10 @@
 """Looks at a data set before training: `python -m fakereal.audit data=folder data.root=images`."""
 
-import sys
-
 import hydra
 from omegaconf import DictConfig
 
 from fakereal.config import CONF
-from fakereal.config.argv import quote_paths
+from fakereal.config.command import start
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="audit")
@@ -19,5 +17,4 @@ def main(cfg: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    sys.argv = quote_paths(sys.argv)
-    main()
+    start(main)

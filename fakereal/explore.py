@@ -1,12 +1,10 @@
 """Shows what a data set looks like: `python -m fakereal.explore data=folder data.root=images`."""
 
-import sys
-
 import hydra
 from omegaconf import DictConfig
 
 from fakereal.config import CONF
-from fakereal.config.argv import quote_paths
+from fakereal.config.command import start
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="explore")
@@ -19,5 +17,4 @@ def main(cfg: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    sys.argv = quote_paths(sys.argv)
-    main()
+    start(main)

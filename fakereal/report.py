@@ -1,12 +1,10 @@
 """Compares trainings and tests: `python -m fakereal.report runs=outputs/sweep/...`."""
 
-import sys
-
 import hydra
 from omegaconf import DictConfig
 
 from fakereal.config import CONF
-from fakereal.config.argv import quote_paths
+from fakereal.config.command import start
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="report")
@@ -19,5 +17,4 @@ def main(cfg: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    sys.argv = quote_paths(sys.argv)
-    main()
+    start(main)

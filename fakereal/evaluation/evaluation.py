@@ -42,7 +42,8 @@ class Evaluation:
     def per_class(self) -> list[dict[str, Any]]:
         """Precision and recall with Wilson intervals, F1 with a bootstrap interval, and support, for each class.
 
-        None is what is not defined: recall of a class without images, and all but recall where `both` is False.
+        None is what is not defined: recall of a class without images, precision of one that no image was called,
+        and all but recall where `both` is False.
         """
         counts = self.confusion()
         rows = []
@@ -51,7 +52,7 @@ class Evaluation:
             rows.append(
                 {
                     "class": cls,
-                    "precision": right / max(1, said) if self.both else None,
+                    "precision": right / said if said and self.both else None,
                     "precision_interval": wilson(right, said),
                     "recall": right / there if there else None,
                     "recall_interval": wilson(right, there),
@@ -139,7 +140,8 @@ class Evaluation:
         add("brier", *self.brier())
         add("fpr_at_95_tpr", *(self.fpr_at_95_tpr() if self.both else undefined))
         for prevalence in PREVALENCES:
-            add(f"precision_fake_at_{prevalence:g}", *(self.precision_at(prevalence) if self.both else undefined))
+            defined = self.both and self.predictions.any()
+            add(f"precision_fake_at_{prevalence:g}", *(self.precision_at(prevalence) if defined else undefined))
         (tn, fp), (fn, tp) = self.confusion().tolist()
         return figures | {f"{prefix}{name}": n for name, n in dict(tn=tn, fp=fp, fn=fn, tp=tp).items()}
 

@@ -18,6 +18,7 @@ from fakereal.reporting.plots import (
 )
 from fakereal.reporting.terminal import result_console
 
+FEWEST = 10  # images of a class to resample from
 GROUPS_SHOWN = 24  # on the terminal; groups.csv has all
 
 
@@ -55,7 +56,7 @@ def write_figures(evaluation: Evaluation, metrics: dict[str, Any], sheets: list[
 
 def _interval(metrics: dict[str, Any], name: str, form: str) -> str:
     if metrics[name] is None:
-        return "not defined: one class only"
+        return f"not defined: {'one class only' if metrics['test/auroc'] is None else 'no image was called FAKE'}"
     value, low, high = (form.format(metrics[f"{name}{end}"]) for end in ("", "_low", "_high"))
     return f"{value} ({low} to {high})"
 
@@ -89,6 +90,11 @@ def print_evaluation(
         summary.add_row(f"precision if {prevalence:.0%} are FAKE", _interval(metrics, name, "{:.2%}"))
     summary.add_row("threshold", f"{evaluation.threshold:.4f}, as the checkpoint says")
     console.print(summary)
+    if 0 < (fewest := int(min(n for n in evaluation.confusion().sum(1) if n))) < FEWEST:
+        text = (
+            f"Only {fewest} images of a class: of so few, only accuracy, precision and recall have intervals that hold"
+        )
+        console.print(text, style="bold yellow")
 
     classes = Table("class", "precision", "recall", "F1", "support")
     for cls, support in zip(CLASSES, evaluation.confusion().sum(1).tolist(), strict=True):

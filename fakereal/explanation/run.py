@@ -61,6 +61,7 @@ def explain(cfg: DictConfig) -> list[dict[str, Any]]:
     explainer = Explainer(maps, fabric.device, cfg.target, resize, out)
     total = images.total if cfg.limit is None or images.total is None else min(images.total, cfg.limit)
     done: list[Explained] = []
+    interrupted = False
     (out / "maps").mkdir(exist_ok=True)
     try:
         with (
@@ -73,13 +74,16 @@ def explain(cfg: DictConfig) -> list[dict[str, Any]]:
                 done += explainer(batch, answers, len(done))
                 shown.show(answers)
     except KeyboardInterrupt:
-        raise SystemExit(130) from None  # 128 + SIGINT, as shells have it
+        interrupted = True
     rows = [_row(item) for item in done]
     write_rows(out / "explanations.csv", rows, HEADER)
     told = summary(done, cfg.limit, images.total)
     write_page(out, done, told, cfg.layer)
     for line in (*told, f"Page: {out / 'explanations.html'}"):
         log.info(line)
+    if interrupted:
+        log.warning("Interrupted: the page shows the first %s images", f"{len(done):,}")
+        raise SystemExit(130)  # 128 + SIGINT, as shells have it
     if bad := sum(bool(item.answer.error) for item in done):
         raise UserError(f"{images.named}: {bad:,} of {len(done):,} files have no map; their rows say why.")
     return rows

@@ -40,9 +40,11 @@ def headline(found: Found) -> str:
     totals = [sum(split[name] for split in found.counts.values()) for name in CLASSES]
     text = f"{sum(totals):,} images: {totals[0]:,} REAL and {totals[1]:,} FAKE"
     if found.measures:
-        width, height = (found.measures[i].values for i in (0, 1))
-        low, high = (f"{int(w)} x {int(h)}" for w, h in ((width.min(), height.min()), (width.max(), height.max())))
-        text += f", all of {low} pixels" if low == high else f", of {low} to {high} pixels"
+        (low, high), (least, most) = ((int(m.values.min()), int(m.values.max())) for m in found.measures[:2])
+        if (low, least) == (high, most):
+            text += f", all of {low} x {least} pixels"
+        else:
+            text += f", {low:,} to {high:,} pixels wide and {least:,} to {most:,} high"
     return text + "."
 
 

@@ -60,7 +60,7 @@ def write_card(
         described=described,
         members=said,
         table=[header, *([name, *map(text_of, said)] for name, text_of in ROWS.items())],
-        tests=[figures_of(test) for test in results_of(members, tests)],
+        tests=[figures_of(test, members) for test in results_of(members, tests)],
         license=license,
         version=__version__,
     )
@@ -112,7 +112,7 @@ def results_of(members: list[Loaded], folders: str | list[str] | None) -> list[T
     return join([test for test in tests if tuple(sorted(test.digests)) == wanted], []).strangers
 
 
-def figures_of(test: Tested) -> dict[str, Any]:
+def figures_of(test: Tested, members: list[Loaded]) -> dict[str, Any]:
     """The rows of a test's table, and which images it was on."""
     rows = [
         (name, *(form.format(test.metrics[f"test/{key}{end}"]) for end in ("", "_low", "_high")))
@@ -120,4 +120,5 @@ def figures_of(test: Tested) -> dict[str, Any]:
         if f"test/{key}_low" in test.metrics
     ]
     images, digest = test.metrics["test/images"], test.metrics["data_digest"]
-    return {"rows": rows, "images": images, "digest": digest, "looks": test.metrics.get("look")}
+    own = all(digest == member.data["images"] for member in members)
+    return {"rows": rows, "images": images, "digest": digest, "own": own, "looks": test.metrics.get("look")}

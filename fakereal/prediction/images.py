@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -80,7 +80,7 @@ class Images:
         return len(source.entries), (_entry(os.path.join(path, name), size) for name, size, _ in source.entries)
 
     def _matches(self, pattern: str) -> tuple[int, Iterator[Entry]]:
-        files = [name for name in sorted(glob.iglob(pattern, recursive=True)) if not os.path.isdir(name)]
+        files = _once(name for name in sorted(glob.iglob(pattern, recursive=True)) if not os.path.isdir(name))
         if not files:
             raise UserError(f"images={printable(pattern)} matches no file. {MEANT}")
         self.ignored.update(ending for name in files if (ending := other_ending(name)))
@@ -99,6 +99,17 @@ class Images:
             return UserError("images=-: standard input is empty. Write the names of images to it, one a line.")
         left = f" ({self.ignored.total()} files have no image's ending)" if self.ignored else ""
         return UserError(f"{self.named}: no image was found{left}. {MEANT}")
+
+
+def _once(names: Iterable[str]) -> list[str]:
+    """Without the files that links between folders lead to again: `**` follows a link that leads back up 40 times."""
+    seen, kept = set(), []
+    for name in sorted(names, key=len):
+        folder, file = os.path.split(name)
+        if (place := (os.path.realpath(folder), file)) not in seen:
+            seen.add(place)
+            kept.append(name)
+    return sorted(kept)
 
 
 def _from_stdin() -> Iterator[Entry]:

@@ -112,11 +112,9 @@ def _intervals(found: Findings) -> list[Block]:
     """What each kind of interval in this report tells, and what it does not."""
     texts = [
         "All intervals are 95%. Accuracy of one run: Wilson's score interval; it tells how much a figure on that many "
-        "images can be luck, and not how much another seed would change it. Validation AUROC has none: a run keeps no "
-        "predictions."
+        "images can be luck, and not how much another seed would change it. AUROC and loss: percentile bootstrap over "
+        "the images; runs of older versions have none on validation."
     ]
-    if found.tests.of_run or found.tests.ensembles:
-        texts.append("AUROC of a test: percentile bootstrap over the images.")
     if any(len(group.runs) > 1 for group in found.groups):
         texts.append(
             "Over seeds: Student's t-interval of the mean; it tells how much the seed matters. With two or three "

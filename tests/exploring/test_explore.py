@@ -45,7 +45,7 @@ def test_figures_of_a_folder(run, tree, tmp_path):
     assert figures["correlation"]["width"]["aspect"] == pytest.approx(1, abs=0.01)
     assert figures["channels"]["REAL"]["mean"] == pytest.approx([200 / 255, 25 / 255, 30 / 255])
     assert figures["channels"]["REAL"]["std"] == pytest.approx([0, np.std(range(0, 60, 10)) / 255, 0], abs=1e-4)
-    assert "10 images: 6 REAL and 4 FAKE, of 32 x 20 to 400 x 32 pixels" in text
+    assert "10 images: 6 REAL and 4 FAKE, 32 to 400 pixels wide and 20 to 32 high" in text
 
 
 def test_the_page_is_whole_and_offline(run, tree, tmp_path):

@@ -89,3 +89,13 @@ def test_a_damaged_archive_is_named(tree):
     (tree / "bad.zip").write_bytes(b"PK nothing")
     with pytest.raises(UserError, match=r"^images=tree/bad.zip is no archive"):
         names("tree/bad.zip")
+
+
+def test_links_that_lead_back_give_each_file_once(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    for name in ("a/1.png", "a/b/2.png"):
+        (tmp_path / name).touch()
+    (tmp_path / "a" / "b" / "back").symlink_to("..")
+    (tmp_path / "a" / "same.png").symlink_to("1.png")  # another name is another row
+    found = [entry.name for entry in Images(f"{tmp_path}/**/*.png")]
+    assert found == [f"{tmp_path}/a/{name}" for name in ("1.png", "b/2.png", "same.png")]

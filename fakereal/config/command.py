@@ -1,0 +1,16 @@
+"""How every command starts and ends in a shell."""
+
+import sys
+from collections.abc import Callable
+
+from fakereal.config.argv import quote_paths
+
+
+def start(main: Callable[[], object]) -> None:
+    """Runs a command with paths as they are typed; Ctrl-C ends it with status 130 and without a traceback."""
+    sys.argv = quote_paths(sys.argv)
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("Interrupted", file=sys.stderr)
+        raise SystemExit(130) from None  # 128 + SIGINT, as shells have it

@@ -1,0 +1,25 @@
+"""How commands end in a shell."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+
+def test_an_interrupt_ends_with_a_word(tmp_path, image_tree):
+    tree = image_tree(tmp_path / "tree", 2, side=64)
+    for folder in (tree / "train" / "REAL", tree / "train" / "FAKE"):
+        first = next(folder.iterdir())
+        for number in range(20_000):
+            os.link(first, folder / f"more {number}.jpg")
+    words = [sys.executable, "-m", "fakereal.explore", "data=folder", "data.root=tree", "data.size=64"]
+    process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    for line in process.stderr:
+        if "Decoding" in line:
+            break
+    time.sleep(1)
+    os.killpg(process.pid, signal.SIGINT)
+    rest = process.communicate(timeout=60)[1]
+    assert process.returncode == 130 and "Traceback" not in rest, rest
+    assert "images are decoded and kept" in rest and rest.rstrip().endswith("Interrupted")
