@@ -1,0 +1,127 @@
+"""The server: checkpoints to a page and an address for programs, until it is ended."""
+
+import logging
+import os
+import socket
+import tempfile
+import threading
+from contextlib import closing
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig
+from PIL import Image
+
+from fakereal.config.build import build
+from fakereal.config.errors import UserError
+from fakereal.config.schema import check
+from fakereal.evaluation.ensemble import PREPROCESSING, load_members
+from fakereal.models.checkpoint import Loaded
+from fakereal.training.environment import prepare
+
+log = logging.getLogger(__name__)
+
+
+def serve(cfg: DictConfig) -> None:
+    """Answers on cfg.host and cfg.port until SIGINT or SIGTERM.
+
+    Raises:
+        UserError: gradio is missing, the address is taken, or a checkpoint cannot be loaded.
+    """
+    check(cfg)
+    prepare(cfg)
+    with closing(listening(cfg.host, cfg.port)) as listener, tempfile.TemporaryDirectory(prefix="fakereal-") as folder:
+        # Gradio reads these when it is imported.
+        os.environ |= {"GRADIO_TEMP_DIR": folder, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
+        try:
+            import gradio  # noqa: F401
+            import uvicorn
+        except ImportError as error:
+            raise UserError(f'The app needs {error.name}: pip install "fakereal[app]".') from None
+        page = application(cfg, Path(folder))
+        url = address(*listener.getsockname()[:2])
+        if not is_loopback(listener.getsockname()[0]):
+            log.warning("host=%s: whoever can reach this computer can use the page; there is no password.", cfg.host)
+        log.info("Open %s (Ctrl-C ends it). For programs: curl -F images=@photo.jpg %s/predict", url, url)
+        if cfg.open:
+            import webbrowser
+
+            threading.Timer(1, webbrowser.open, [url]).start()
+        settings = uvicorn.Config(page, log_level="warning", timeout_graceful_shutdown=2, server_header=False)
+        try:
+            uvicorn.Server(settings).run([listener])
+        except KeyboardInterrupt:
+            log.info("Ended.")
+
+
+def listening(host: str, port: int | None) -> socket.socket:
+    """A socket that is bound before the checkpoints are loaded; a UserError where it cannot be."""
+    try:
+        family, *_, where = socket.getaddrinfo(host, port or 0, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        if os.name == "posix":  # elsewhere it would share a port that is taken
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(where)
+        listener.listen(128)
+    except OSError as error:
+        raise UserError(
+            f"port={port} on host={host} cannot be used ({error.strerror or error}). Give another port, or port=null "
+            "for any that is free."
+        ) from error
+    return listener
+
+
+def address(host: str, port: int) -> str:
+    """Where a browser on this computer finds it."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    return ip_address(host.partition("%")[0]).is_loopback
+
+
+def application(cfg: DictConfig, folder: Path) -> Any:
+    """The ASGI application; `folder`: Gradio's own, which stays empty."""
+    from fakereal.serving.desk import Desk, Uploads, programs
+    from fakereal.serving.limits import Guard, Limits
+    from fakereal.serving.page import with_page
+
+    limits = Limits(**cfg.limits)
+    desk = Desk(judges_of(cfg, limits), limits)
+    uploads = Uploads(folder, limits)
+    return Guard(with_page(programs(desk, uploads), desk, uploads, cfg.tests), limits)
+
+
+def judges_of(cfg: DictConfig, limits: Any) -> dict[str, Any]:
+    """By the names that people choose from, the first of which answers where none is chosen: all together, then each.
+
+    Checkpoints that see images of different sizes cannot answer together.
+    """
+    from fakereal.serving.judge import Judge
+
+    paths = [cfg.ckpt_path] if isinstance(cfg.ckpt_path, str) else list(cfg.ckpt_path)
+    loaded = [load_members(path, cfg.tta, own_data=False)[0] for path in paths]
+    if len({member.digest for member in loaded}) < len(loaded):
+        raise UserError("ckpt_path names the same checkpoint twice. Give each once.")
+    chosen = {name: [member] for name, member in zip(short_names(loaded), loaded, strict=True)}
+    if len(loaded) > 1:
+        if len({tuple(member.data[key] for key in PREPROCESSING) for member in loaded}) == 1:
+            chosen = {f"all {len(loaded)} together": loaded, **chosen}
+        else:
+            log.info("The checkpoints see images of different sizes: they answer singly, not together")
+    fabric, lock = build(cfg.trainer, devices=1), threading.Lock()
+    judges = {name: Judge(members, fabric, limits, cfg.layer, lock) for name, members in chosen.items()}
+    black = Image.fromarray(np.zeros((64, 64, 3), dtype=np.uint8))
+    for judge in judges.values():  # the first answer takes seconds
+        judge([("black", black._repr_png_())], pictures=True)
+    return judges
+
+
+def short_names(loaded: list[Loaded]) -> list[str]:
+    """What tells the checkpoints' paths apart, and no more of them."""
+    paths = [member.path.resolve() for member in loaded]
+    common = Path(os.path.commonpath([path.parent for path in paths]))
+    return [path.relative_to(common).as_posix() for path in paths]
