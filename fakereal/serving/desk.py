@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
@@ -90,9 +90,8 @@ def programs(desk: Desk, uploads: Uploads) -> FastAPI:
     @api.post("/predict")
     async def predict(request: Request) -> JSONResponse:
         with desk.room.place():
-            async with await received(request) as form:
-                name = form.get("checkpoint", next(iter(desk.judges)))
-                files = await files_of(form, "images")
+            form = await received(request)
+            name, files = form.get("checkpoint", next(iter(desk.judges))), await files_of(form, "images")
             if name not in desk.judges:
                 raise HTTPException(422, f"checkpoint={name!r} is none of {', '.join(desk.judges)}.")
             if not files:
@@ -106,8 +105,11 @@ def programs(desk: Desk, uploads: Uploads) -> FastAPI:
     @api.post("/gradio_api/upload")
     async def upload(request: Request) -> list[str]:
         with desk.room.place():
-            async with await received(request) as form:
-                return [uploads.keep(*file) for file in await files_of(form, "files")]
+            return [uploads.keep(*file) for file in await files_of(await received(request), "files")]
+
+    @api.get("/gradio_api/upload_progress")
+    async def upload_progress() -> Response:
+        return Response('data: {"msg": "done"}\n\n', media_type="text/event-stream")
 
     @api.exception_handler(Busy)
     async def busy(request: Request, error: Busy) -> JSONResponse:

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Of Gradio's own addresses, those that the page uses. Others fetch from the web, serve or store files.
 USED = {"app_id", "cancel", "heartbeat", "info", "queue", "reset", "startup-events", "theme.css", "upload"}
+USED |= {"upload_progress"}
 
 
 @dataclass(frozen=True)

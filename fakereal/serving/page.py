@@ -2,7 +2,6 @@
 
 import base64
 import io
-import math
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +24,20 @@ TEMPLATES = Path(__file__).parent / "templates"
 TITLE = "Real or AI-generated?"
 
 
-class Dropped(gr.File):
-    """Files as Gradio shows them, of which the server gets what `Uploads` holds, and never a path or an address."""
+def uploaded_files(uploads: Uploads, **settings: Any) -> gr.File:
+    """Files as Gradio shows them, of which a handler gets what `uploads` holds, or None.
 
-    is_template = True  # shown as gr.File
+    Gradio itself would copy any file of this computer, or fetch any address, that a request names. (Not a class of our
+    own: Gradio writes a .pyi file beside the source of each.)
+    """
+    files = gr.File(file_count="multiple", **settings)
 
-    def __init__(self, uploads: Uploads, **settings: Any):
-        self.uploads = uploads
-        super().__init__(file_count="multiple", **settings)
+    async def as_named(path: str) -> str:
+        return path
 
-    async def async_move_resource_to_block_cache(self, url_or_file_path: Any) -> Any:
-        """Gradio would copy any file of this computer, or fetch any address, that a request names."""
-        return url_or_file_path
-
-    def preprocess(self, payload: Any) -> list[tuple[str, bytes] | None]:
-        return [self.uploads.take(file.path) for file in payload or ()]
+    files.async_move_resource_to_block_cache = as_named
+    files.preprocess = lambda payload: [uploads.take(file.path) for file in payload or ()]
+    return files
 
 
 def with_page(api: FastAPI, desk: Desk, uploads: Uploads, tests: str | list[str] | None) -> FastAPI:
@@ -65,7 +63,7 @@ def with_page(api: FastAPI, desk: Desk, uploads: Uploads, tests: str | list[str]
         gr.HTML(rendered("head", title=TITLE, review=REVIEW))
         choice = gr.Dropdown(names, value=names[0], label="Checkpoint", visible=len(names) > 1, filterable=False)
         label = f"Images: drop, choose or paste up to {limits.max_images}, {limits.max_file_mb:g} MiB each"
-        files = Dropped(uploads, label=label, height=180, elem_id="images")
+        files = uploaded_files(uploads, label=label, height=180, elem_id="images")
         shown = gr.HTML(elem_id="answers")
         facts = gr.HTML(described[names[0]], elem_id="about")
         gr.HTML(rendered("programs"))
@@ -93,22 +91,22 @@ def described_by(judge: Judge, tests: str | list[str] | None) -> str:
     )  # fmt: skip
 
 
-def rendered(name: str, **words: Any) -> str:
+def rendered(file: str, **words: Any) -> str:
     """A file of templates/, HTML where it is given no ending."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
-        autoescape="." not in name,
+        autoescape="." not in file,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters["inline"] = inline
-    words |= {"classes": CLASSES, "blue": BLUE, "orange": ORANGE, "floor": math.floor}
-    return environment.get_template(f"{name}.html.jinja" if "." not in name else name).render(words)
+    words |= {"classes": CLASSES, "blue": BLUE, "orange": ORANGE}
+    return environment.get_template(f"{file}.html.jinja" if "." not in file else file).render(words)
 
 
 def inline(pixels: np.ndarray) -> str:
-    """A data URI of pixels (H, W, 3): lossless where they are few, as of enlarged small images."""
+    """A data URI of pixels (H, W, 3)."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "webp", quality=88)
     return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import socket
 import tempfile
 import threading
@@ -50,6 +51,7 @@ def serve(cfg: DictConfig) -> None:
 
             threading.Timer(1, webbrowser.open, [url]).start()
         settings = uvicorn.Config(page, log_level="warning", timeout_graceful_shutdown=2, server_header=False)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # which the server raises again when it has ended
         try:
             uvicorn.Server(settings).run([listener])
         except KeyboardInterrupt:
