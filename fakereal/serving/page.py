@@ -16,6 +16,7 @@ from fakereal.evaluation.far import REVIEW
 from fakereal.explanation.overlay import colour_bar
 from fakereal.exporting.card import about, figures_of, results_of
 from fakereal.reporting.plots import BLUE, ORANGE
+from fakereal.serving.choices import short_names
 from fakereal.serving.desk import BUSY, Desk, Uploads
 from fakereal.serving.judge import Judge
 from fakereal.serving.limits import Busy
@@ -43,7 +44,7 @@ def uploaded_files(uploads: Uploads, **settings: Any) -> gr.File:
 def with_page(api: FastAPI, desk: Desk, uploads: Uploads, tests: str | list[str] | None) -> FastAPI:
     """The addresses for programs with the page at /."""
     limits, names = desk.limits, list(desk.judges)
-    described = {name: described_by(judge, tests) for name, judge in desk.judges.items()}
+    described = {name: described_by(name, judge, tests) for name, judge in desk.judges.items()}
 
     async def answers(files: list[tuple[str, bytes] | None], name: str) -> tuple[str, None]:
         given = [file for file in files if file]
@@ -80,14 +81,14 @@ def with_page(api: FastAPI, desk: Desk, uploads: Uploads, tests: str | list[str]
     )  # fmt: skip
 
 
-def described_by(judge: Judge, tests: str | list[str] | None) -> str:
+def described_by(name: str, judge: Judge, tests: str | list[str] | None) -> str:
     """What answers, what it was trained on, its figures and its limits, as HTML."""
     members = [about(member) for member in judge.members]
     usual = [member.reference.usual_sizes() if member.reference else "" for member in judge.members]
     figures = [figures_of(test) for test in results_of(judge.members, tests)]
     return rendered(
         "about", members=members, usual=usual, tests=figures, threshold=judge.threshold, resize=judge.resize,
-        paths=[member.path.name for member in judge.members], bar=colour_bar(),
+        names=short_names(judge.members) if len(judge.members) > 1 else [name], bar=colour_bar(),
     )  # fmt: skip
 
 

@@ -108,13 +108,13 @@ def servers() -> Iterator[list[Server]]:
 def server(checkpoints, folder, servers) -> Server:
     """One for all tests, with both checkpoints, small limits, and a layer that has a map."""
     if not servers:
-        limits = (
-            "limits.max_file_mb=0.5",
-            "limits.max_request_mb=2",
-            "limits.max_images=16",
-            "limits.max_pixels=1000000",
+        limits = ("max_file_mb=0.5", "max_request_mb=2", "max_images=16", "max_pixels=1000000")
+        words = (
+            f"ckpt_path=[{','.join(map(str, checkpoints))}]",
+            "layer=layer2",
+            *(f"limits.{word}" for word in limits),
         )
-        servers.append(started(folder / "server", f"ckpt_path=[{','.join(map(str, checkpoints))}]", *limits))
+        servers.append(started(folder / "server", *words))
     return servers[0]
 
 

@@ -27,22 +27,28 @@ def png(pixels: np.ndarray) -> bytes:
 
 @pytest.fixture
 def judge(checkpoints):
-    """`judge(layer)`: of one checkpoint, on the CPU."""
+    """`judge()`: of one checkpoint, on the CPU."""
     [member] = load_members(str(checkpoints[0]), None, own_data=False)
     fabric = Fabric(accelerator="cpu", devices=1)
-    return lambda layer=None: Judge([member], fabric, LIMITS, layer, threading.Lock())
+    return lambda: Judge([member], fabric, LIMITS, None, threading.Lock())
 
 
 def test_pictures_are_the_image_what_the_network_saw_and_its_map(judge):
     pixels = np.random.default_rng(0).integers(0, 256, (32, 64, 3), dtype=np.uint8)
-    [said] = judge("layer2")([("a.png", png(pixels))], pictures=True)
+    certain = judge()
+    classifier = certain.members[0].classifier
+    classifier.hparams.image_size = 128  # whose last map has 4 x 4 cells
+    torch.nn.init.ones_(classifier.backbone.fc.weight)  # all that is seen speaks for FAKE
+    [said] = certain([("a.png", png(pixels))], pictures=True)
+    assert said.answer.prediction == "FAKE" and said.no_map == ""
     assert said.own.shape == said.map.shape == (192, 384, 3) and said.seen.shape == (384, 384, 3)
     assert np.array_equal(said.own[::6, ::6], pixels)
     narrow = np.asarray(Image.fromarray(pixels).resize((32, 32), Image.Resampling.BILINEAR))
     assert np.array_equal(said.seen[::12, ::12], narrow)
-    [said] = judge()([("a.png", png(pixels))], pictures=True)
+    classifier.hparams.image_size = 32
+    [said] = certain([("a.png", png(pixels))], pictures=True)
     assert said.map is None and "1 x 1 cells" in said.no_map and "use layer=" in said.no_map
-    [said] = judge()([("a.png", png(pixels))])
+    [said] = certain([("a.png", png(pixels))])
     assert said.own is said.seen is said.map is None
 
 
