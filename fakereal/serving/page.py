@@ -71,7 +71,7 @@ def with_page(api: FastAPI, desk: Desk, uploads: Uploads, tests: str | list[str]
         private = {"api_visibility": "private"}  # programs have an address of their own, in one step
         files.upload(answers, [files, choice], [shown, files], concurrency_limit=limits.concurrency, **private)
         choice.change(described.get, choice, facts, **private)
-    blocks.queue(max_size=limits.queue, api_open=False)
+    blocks.queue(max_size=limits.concurrency + limits.queue, api_open=False)
     blocks.has_launched = True  # mounted, Gradio leaves out its check of the paths that a request names
     font = ["system-ui", "sans-serif"]
     return gr.mount_gradio_app(

@@ -146,7 +146,11 @@ def test_many_at_once_are_answered_alike_and_leave_nothing(server):
 
 
 def test_beyond_the_queue_it_says_that_it_is_busy_and_ends_clean(start, checkpoints):
-    server = start(f"ckpt_path={checkpoints[0]}", "limits.concurrency=1", "limits.queue=0")
+    server = start(f"ckpt_path={checkpoints[0]}", "limits.concurrency=1", "limits.queue=0", "host=0.0.0.0")
+    assert (
+        "host=0.0.0.0: whoever can reach this computer can use the page"
+        in (server.temporary.parent / "log").read_text()
+    )
     data = encoded(photo(1, (3000, 3000)), "JPEG")
     with ThreadPoolExecutor(8) as pool:
         replies = list(pool.map(lambda _: server.predict(("a.jpg", data)), range(16)))
