@@ -48,6 +48,14 @@ class Tab:
             await asyncio.sleep(0.1)
         raise AssertionError(f"{script}: {await self.value('document.body.innerText')}")
 
+    async def click(self, selector: str) -> None:
+        await self.value(f"document.querySelector('{selector}').scrollIntoView()")
+        box = f"document.querySelector('{selector}').getBoundingClientRect().toJSON()"
+        x, y, width, height = await self.value(f"(({{ x, y, width, height }}) => [x, y, width, height])({box})")
+        for kind in ("mousePressed", "mouseReleased"):
+            where = {"x": x + width / 2, "y": y + height / 2}
+            await self.call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **where)
+
     async def choose(self, *files: Path) -> str:
         """Chooses the files and returns the text of the answers, when they are new."""
         await self.value("document.querySelector('#answers .answers')?.classList.add('old')")
@@ -75,6 +83,7 @@ async def tab(url: str, profile: Path):
                 page = Tab(socket)
                 for domain in ("Page", "Network"):
                     await page.call(f"{domain}.enable")
+                await page.call("Emulation.setFocusEmulationEnabled", enabled=True)
                 await page.call("Page.navigate", url=url)
                 yield page
         process.terminate()
@@ -133,6 +142,12 @@ def test_a_person_sees_verdicts_errors_and_limits(server, browse, tmp_path):
         await page.value(pasted)
         text = await page.until("document.querySelector('#answers .answers:not(.old)')?.innerText")
         assert "pasted.png" in text and "text.jpg" not in text and f"{said['prob_fake']:.4f}" in text
+
+        await page.click("[role=combobox]")
+        await page.until("document.querySelectorAll('[role=option]').length == 3")
+        await page.click("[role=option]:last-child")
+        await page.until("document.querySelector('#about h3').innerText == 'b/best.ckpt'")
+        assert "photo.png - b/best.ckpt" in await page.choose(tmp_path / "photo.png")
 
         others = [url for url in page.requests if not url.startswith((server.url, "data:", "blob:"))]
         assert page.requests and not others
