@@ -121,19 +121,12 @@ class Far:
             by = ", ".join(f"{count / self.images:.1%} by {name}" for name, count in self.by.items())
             parts.append(f"{self.far / self.images:.1%} ({low:.1%} to {high:.1%}; {by}; 1% to 2% is usual)")
         if self.odd:
-            parts.append(f"{self.odd:,} of {self.sized:,} by size or shape (training: {self._sizes()})")
+            parts.append(f"{self.odd:,} of {self.sized:,} by size or shape (training: {self.reference.usual_sizes()})")
         if not parts:
             return
         by = f", by {self.member.path}" if self.several else ""
         text = f"Images that lie far from those of training{by}: {'; '.join(parts)}."
         log.log(logging.WARNING if self.clearly else logging.INFO, "%s", f"{text} {REVIEW}" if self.clearly else text)
-
-    def _sizes(self) -> str:
-        low, _, high = self.reference.sides
-        sides = f"{low:,.0f}" if round(low) == round(high) else f"{low:,.0f} to {high:,.0f}"
-        longest = self.reference.aspects[-1]
-        shape = f"up to {longest:.2f} times as long as wide" if longest > 1.005 else "square"
-        return f"{sides} px a side, {shape}"
 
 
 class FarImages(Callback):

@@ -111,6 +111,14 @@ class Reference:
         odd = (side < self.sides[0] / SIDE_FACTOR) | (side > self.sides[-1] * SIDE_FACTOR)
         return odd | (aspect > self.aspects[-1] * ASPECT_FACTOR)
 
+    def usual_sizes(self) -> str:
+        """Sizes and shapes of the files of training, in words."""
+        low, _, high = self.sides
+        sides = f"{low:,.0f}" if round(low) == round(high) else f"{low:,.0f} to {high:,.0f}"
+        longest = self.aspects[-1]
+        shape = f"up to {longest:.2f} times as long as wide" if longest > 1.005 else "square"
+        return f"{sides} px a side, {shape}"
+
     def plain(self) -> dict[str, Any]:
         """Plain values and tensors, as a checkpoint has them."""
         return asdict(self)

@@ -100,12 +100,18 @@ def open_image(file: str | Path | bytes) -> tuple[Image.Image, Image.Image]:
 
 def opened(data: bytes) -> tuple[Image.Image, Image.Image]:
     """What `open_image` gives, inside of the caller's `failing_as_bad_image`."""
+    stored = header(data)
+    return stored, to_rgb(stored)
+
+
+def header(data: bytes) -> Image.Image:
+    """What a file's bytes say of the image before it is decoded, inside of the caller's `failing_as_bad_image`."""
     if not data:
         raise BadImage("empty file")
     stored = Image.open(io.BytesIO(data), formats=_openers())
     if stored.width * stored.height > MAX_PIXELS:  # Image.MAX_IMAGE_PIXELS is anybody's to change
         raise _too_many_pixels()
-    return stored, to_rgb(stored)
+    return stored
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

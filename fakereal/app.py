@@ -1,0 +1,22 @@
+"""A page in the browser, and the same for programs: `python -m fakereal.app ckpt_path=.../best.ckpt`."""
+
+import sys
+
+import hydra
+from omegaconf import DictConfig
+
+from fakereal.config import CONF
+from fakereal.config.argv import quote_paths
+
+
+@hydra.main(version_base="1.3", config_path=CONF, config_name="app")
+def main(cfg: DictConfig) -> None:
+    """Answers until Ctrl-C."""
+    from fakereal.serving.run import serve
+
+    serve(cfg)
+
+
+if __name__ == "__main__":
+    sys.argv = quote_paths(sys.argv)
+    main()

@@ -1,0 +1,93 @@
+"""What one request may ask, and how many at a time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+# Of Gradio's own addresses, those that the page uses. Others fetch from the web, serve or store files.
+USED = {"app_id", "cancel", "heartbeat", "info", "queue", "reset", "startup-events", "theme.css", "upload"}
+USED |= {"upload_progress"}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """As in conf/app.yaml."""
+
+    max_file_mb: float
+    max_request_mb: float
+    max_pixels: int
+    max_images: int
+    concurrency: int
+    queue: int
+
+    @property
+    def request_bytes(self) -> int:
+        return int(self.max_request_mb * 2**20)
+
+
+class Busy(Exception):
+    """As many requests wait as may."""
+
+
+class Room:
+    """Counts the requests that are worked on or wait; used by the event loop's thread alone."""
+
+    def __init__(self, limits: Limits):
+        self.free = limits.concurrency + limits.queue
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Of one request; Busy where none is free."""
+        if not self.free:
+            raise Busy
+        self.free -= 1
+        try:
+            yield
+        finally:
+            self.free += 1
+
+
+class Guard:
+    """Refuses what is larger than a request may be, before it is read, and Gradio's addresses that are not USED."""
+
+    def __init__(self, app: ASGIApp, limits: Limits):
+        self.app, self.limits = app, limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        left = self.limits.request_bytes
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        first, _, rest = scope["path"].lstrip("/").partition("/")
+        if first == "gradio_api" and rest.split("/")[0] not in USED:
+            return await _refuse(send, 404, "not served")
+        if not declared.isdigit() or int(declared) > left:
+            return await _refuse(send, 413, self._too_large)
+
+        async def counted() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise HTTPException(413, self._too_large)
+            return message
+
+        await self.app(scope, counted, send)
+
+    @property
+    def _too_large(self) -> str:
+        return f"The request is larger than {self.limits.max_request_mb:g} MiB. Send fewer or smaller images at once."
+
+
+async def _refuse(send: Send, status: int, text: str) -> None:
+    body = b'{"detail":"%s"}' % text.encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,82 @@
+"""What a person is told beside an answer."""
+
+import io
+import threading
+
+import numpy as np
+import pytest
+import torch
+from lightning import Fabric
+from PIL import Image
+
+from fakereal.evaluation.ensemble import load_members
+from fakereal.evaluation.reference import fit_reference, pixel_statistics
+
+pytest.importorskip("gradio")
+from fakereal.serving.judge import Judge
+from fakereal.serving.limits import Busy, Limits, Room
+
+LIMITS = Limits(max_file_mb=1, max_request_mb=2, max_pixels=10**6, max_images=4, concurrency=2, queue=1)
+
+
+def png(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "png")
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def judge(checkpoints):
+    """`judge()`: of one checkpoint, on the CPU."""
+    [member] = load_members(str(checkpoints[0]), None, own_data=False)
+    fabric = Fabric(accelerator="cpu", devices=1)
+    return lambda: Judge([member], fabric, LIMITS, None, threading.Lock())
+
+
+def test_pictures_are_the_image_what_the_network_saw_and_its_map(judge):
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 64, 3), dtype=np.uint8)
+    certain = judge()
+    classifier = certain.members[0].classifier
+    classifier.hparams.image_size = 128  # whose last map has 4 x 4 cells
+    torch.nn.init.ones_(classifier.backbone.fc.weight)  # all that is seen speaks for FAKE
+    [said] = certain([("a.png", png(pixels))], pictures=True)
+    assert said.answer.prediction == "FAKE" and said.no_map == ""
+    assert said.own.shape == said.map.shape == (192, 384, 3) and said.seen.shape == (384, 384, 3)
+    assert np.array_equal(said.own[::6, ::6], pixels)
+    narrow = np.asarray(Image.fromarray(pixels).resize((32, 32), Image.Resampling.BILINEAR))
+    assert np.array_equal(said.seen[::12, ::12], narrow)
+    classifier.hparams.image_size = 32
+    [said] = certain([("a.png", png(pixels))], pictures=True)
+    assert said.map is None and "1 x 1 cells" in said.no_map and "use layer=" in said.no_map
+    [said] = certain([("a.png", png(pixels))])
+    assert said.own is said.seen is said.map is None
+
+
+def test_it_tells_in_what_an_image_lies_far_from_training(judge):
+    judge = judge()
+    training = np.random.default_rng(1).integers(90, 160, (400, 32, 32, 3), dtype=np.uint8)
+    assert all(not said.far for said in judge([("a.png", png(training[0]))]))  # nothing is known of sizes alone
+    images = torch.from_numpy(training).permute(0, 3, 1, 2)
+    backbone = judge.members[0].classifier
+    with torch.inference_mode():
+        features = backbone.backbone.forward_head(backbone.backbone.forward_features(backbone.prepared(images)), True)
+    sides = np.full(400, 32)
+    judge.members[0].reference = fit_reference(sides, sides, features, pixel_statistics(images))
+    judge.knowing = judge.members[0]
+    red = np.zeros((32, 32, 3), dtype=np.uint8) + np.array([255, 0, 0], dtype=np.uint8)
+    files = [("near", png(training[0])), ("red", png(red)), ("large", png(training[0].repeat(8, 0).repeat(8, 1)))]
+    near, bad, far, large = judge([files[0], ("bad", b"text"), *files[1:]])
+    assert near.far == [] and bad.far == [] and bad.answer.error
+    assert "its colours or sharpness" in far.far and not any("size" in said for said in far.far)
+    assert large.far[0] == "its size or shape (training: 32 px a side, square)"
+
+
+def test_a_room_has_places_for_who_works_and_who_waits():
+    room = Room(LIMITS)
+    with room.place(), room.place(), pytest.raises(ZeroDivisionError), room.place():
+        with pytest.raises(Busy), room.place():
+            pass
+        raise ZeroDivisionError
+    with room.place(), room.place(), room.place():
+        assert room.free == 0
+    assert room.free == 3
