@@ -1,12 +1,10 @@
 """A page in the browser, and the same for programs: `python -m fakereal.app ckpt_path=.../best.ckpt`."""
 
-import sys
-
 import hydra
 from omegaconf import DictConfig
 
 from fakereal.config import CONF
-from fakereal.config.argv import quote_paths
+from fakereal.config.command import start
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="app")
@@ -18,5 +16,4 @@ def main(cfg: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    sys.argv = quote_paths(sys.argv)
-    main()
+    start(main)
