@@ -14,7 +14,8 @@ EXACT = {"images", "threshold", "tn", "fp", "fn", "tp", "sizes"}
 
 
 def without_interval(figures, prefix):
-    names = [name for name in figures if name.startswith(prefix) and not name.endswith(("_low", "_high"))]
+    defined = [name for name, value in figures.items() if value is not None]
+    names = [name for name in defined if name.startswith(prefix) and not name.endswith(("_low", "_high"))]
     return [name for name in names if name.split("/")[-1] not in EXACT and f"{name}_high" not in figures]
 
 

@@ -56,6 +56,8 @@ def calm_head(backbone: nn.Module) -> None:
     head = backbone.get_classifier()
     for layer in head if isinstance(head, tuple | list) else (head,):
         weight = getattr(layer, "weight", None)
-        if weight is not None and float(weight.detach().std()) * weight[0].numel() ** 0.5 > LOUD:
+        if weight is None or weight.is_meta:  # without values
+            continue
+        if float(weight.detach().std()) * weight[0].numel() ** 0.5 > LOUD:
             nn.init.normal_(weight, std=0.01)
             nn.init.zeros_(layer.bias)
