@@ -74,6 +74,9 @@ def validation_figures(logits: np.ndarray, labels: np.ndarray, fitted: Fitted) -
     calibrated = Evaluation(labels, sigmoid(logits / fitted.temperature), fitted.threshold).flat("val/calibrated/")
     named = (f"val/calibrated/{name}{end}" for name in CALIBRATED for end in ("", "_low", "_high"))
     del raw["val/threshold"]  # the metrics' own, not the fitted one
+    # The metrics call a precision 0 where no image was called so: of no trials it may be anything.
+    for name in [name for name, value in raw.items() if value is None]:
+        raw |= {f"{name}_low": 0.0, f"{name}_high": 1.0}
     return raw | {name: calibrated[name] for name in named} | vars(fitted)
 
 
