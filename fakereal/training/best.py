@@ -75,8 +75,8 @@ def validation_figures(logits: np.ndarray, labels: np.ndarray, fitted: Fitted) -
     named = (f"val/calibrated/{name}{end}" for name in CALIBRATED for end in ("", "_low", "_high"))
     del raw["val/threshold"]  # the metrics' own, not the fitted one
     # The metrics call a precision 0 where no image was called so: of no trials it may be anything.
-    for name in [name for name, value in raw.items() if value is None]:
-        raw |= {f"{name}_low": 0.0, f"{name}_high": 1.0}
+    for name in ("val/precision_real", "val/precision_fake"):
+        raw = {f"{name}_low": 0.0, f"{name}_high": 1.0} | raw
     return raw | {name: calibrated[name] for name in named} | vars(fitted)
 
 
