@@ -9,13 +9,14 @@ from typing import Any, Literal
 from fakereal import CLASSES
 from fakereal.config.errors import UserError
 from fakereal.data.datamodule import ImageDataModule, roots_of
-from fakereal.data.folder_names import FAKE_NAMES, REAL_NAMES, FolderNames
+from fakereal.data.folder_names import FAKE_NAMES, IGNORED, REAL_NAMES, FolderNames
 from fakereal.data.store.build import Recipe, obtain
 from fakereal.data.store.decode import Resize
 from fakereal.data.store.sources import printable
 from fakereal.data.store.store import Store
 
 log = logging.getLogger(__name__)
+Said = Literal["real", "fake", "ignore", "Real", "Fake", "Ignore", "REAL", "FAKE", "IGNORE"]
 
 
 class Folder(ImageDataModule):
@@ -35,7 +36,7 @@ class Folder(ImageDataModule):
         root: str | Sequence[str] | None = None,
         real: Sequence[str] = REAL_NAMES,
         fake: Sequence[str] = FAKE_NAMES,
-        classes: dict[str | int, Literal["real", "fake", "ignore", "REAL", "FAKE"]] | None = None,
+        classes: dict[str | int, Said] | None = None,
         **common: Any,
     ):
         super().__init__(**common)
@@ -67,6 +68,9 @@ class Folder(ImageDataModule):
                 for name in sorted(counts)
             ]
             log.info("Labels by folder name: %s. data.classes= says otherwise.", ", ".join(said))
+        held = {name.lower() for folder in folders for name in folder.split("/")}
+        if unused := [name for name, label in self.names.given.items() if label != IGNORED and name not in held]:
+            log.warning("data.classes= names folders in which no image lies: %s", ", ".join(map(printable, unused)))
 
     def store_of(self, roots: tuple[Path, ...]) -> Store:
         """The decoded images of folders or archives, decoded now if they are not in the cache."""

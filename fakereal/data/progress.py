@@ -68,8 +68,11 @@ class Counted(Protocol):
 
 
 @contextmanager
-def share_done(title: str, work: Counted) -> Iterator[Callable[[], None]]:
-    """A function that is to be called whenever the work got on: shows its share, rate and remaining time."""
+def share_done(title: str, work: Counted, count: int = 0) -> Iterator[Callable[[], None]]:
+    """A function that is to be called whenever the work got on: shows its share, rate and remaining time.
+
+    `count`: images that were done before.
+    """
     terminal, shown = sys.stderr.isatty(), time.monotonic()
     columns = (
         rich_progress.TextColumn("{task.description}"),
@@ -80,7 +83,7 @@ def share_done(title: str, work: Counted) -> Iterator[Callable[[], None]]:
     )
     bar = rich_progress.Progress(*columns, console=Console(stderr=True), disable=not terminal)
     with bar:
-        task, count = bar.add_task(title, total=work.total, count=0), 0
+        task = bar.add_task(title, total=work.total, count=count)
 
         def advance() -> None:
             nonlocal shown, count

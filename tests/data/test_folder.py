@@ -173,6 +173,14 @@ def test_folders_that_nothing_names_are_refused_with_what_to_paste(tmp_path, ima
     assert len(folder(root, classes=said | {"drawings": "fake"}).images.table) == 15
 
 
+def test_a_name_of_no_folder_is_told(tmp_path, image_tree, caplog):
+    tree = image_tree(tmp_path / "tree", 3, splits=())
+    Folder(
+        root=str(tree), size=32, classes={"Real": "Real", "Fake": "FAKE", "typo": "fake", "gone": "ignore"}
+    ).prepare_data()
+    assert "data.classes= names folders in which no image lies: typo\n" in caplog.text
+
+
 def test_it_says_which_words_it_took_for_the_classes(tmp_path, image_tree, caplog):
     caplog.set_level("INFO")
     tree = image_tree(tmp_path / "tree", 3, splits=())

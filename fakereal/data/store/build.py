@@ -177,7 +177,7 @@ def _decode(recipe: Recipe, entries: Entries, draft: Draft) -> None:
     if len(draft):
         log.info("Going on after %s images that were decoded before", f"{len(draft):,}")
     missing = islice(entries, len(draft), None)
-    with closing(decode_all(missing, recipe.resize)) as images, share_done("Decoding", entries) as advance:
+    with closing(decode_all(missing, recipe.resize)) as images, share_done("Decoding", entries, len(draft)) as advance:
         for entry, image in images:
             draft.add(entry, image)
             advance()

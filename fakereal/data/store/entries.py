@@ -141,7 +141,8 @@ class Entries:
         if self.unlabelled:
             sentences.append(
                 f"{self.unlabelled.total()} files lie in no folder that names a class: {_commonest(self.unlabelled)}. "
-                "Name the folders REAL and FAKE, or say data.real=[NAME] data.fake=[NAME]."
+                "Name the folders REAL and FAKE, or say data.real=[NAME] data.fake=[NAME], or of each folder what it "
+                "is: 'data.classes={NAME: real, OTHER: fake, MORE: ignore}'."
             )
         if self.ignored:
             sentences.append(f"{self.ignored:,} images whose folders data.classes= says to ignore.")
