@@ -24,11 +24,11 @@ def print_robustness(rows: list[dict[str, Any]], images: str, out: Path, look: i
         losses = [f"{100 * means[loss]:.1f}" for loss in LOSSES]
         table.add_row(name, *cells, f"{100 * means['accuracy']:.1f}", f"{means['auroc']:.3f}", *losses)
     console.print(table)
-    widest = {
-        name: max((row[f"{name}_high"] - row[f"{name}_low"]) / 2 for row in rows) for name in ("accuracy", "auroc")
-    }
-    console.print(f"95% intervals reach at most {100 * widest['accuracy']:.1f} points to either side of an accuracy, "
-                  f"{widest['auroc']:.3f} of an AUROC; robustness.csv has them all")  # fmt: skip
+    half = {name: [(row[f"{name}_high"] - row[f"{name}_low"]) / 2 for row in rows] for name in ("accuracy", "auroc")}
+    console.print(
+        f"95% intervals reach at most {100 * max(half['accuracy']):.1f} points to either side of an accuracy, "
+        f"{max(half['auroc']):.3f} of an AUROC; robustness.csv has them all"
+    )
     clean = rows[0]
     interval = f"{clean['accuracy']:.2%} ({clean['accuracy_low']:.2%} to {clean['accuracy_high']:.2%})"
     area = f"{clean['auroc']:.4f} ({clean['auroc_low']:.4f} to {clean['auroc_high']:.4f})"
