@@ -1,15 +1,11 @@
 # docker build -t fakereal .
 # docker run --rm -p 127.0.0.1:7860:7860 -v "$PWD/best.ckpt:/checkpoint.ckpt:ro" fakereal
 FROM python:3.11-slim
-# Torch is the one that pip finds first, on Linux a GPU's; for the CPU's, a tenth of the size:
-# docker build --build-arg TORCH="--index-url ADDRESS", with the address that pytorch.org's installation page names
-ARG TORCH=
 WORKDIR /src
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY conf conf
 COPY fakereal fakereal
-RUN pip install --no-cache-dir $TORCH torch torchvision \
- && pip install --no-cache-dir -c constraints.txt ".[app]"
+RUN pip install --no-cache-dir -c constraints.txt ".[app]"
 RUN useradd --create-home fakereal
 USER fakereal
 WORKDIR /home/fakereal
