@@ -14,24 +14,19 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from PIL import Image
 
-from fakereal.config.build import build
 from fakereal.config.errors import UserError
-from fakereal.config.schema import Count, problems, value_problem
 from fakereal.data.store.decode import Decoded, Resize
 from fakereal.data.store.entries import Entry
 from fakereal.data.store.parallel import decode_all
 from fakereal.data.store.rgb import BadImage, open_image
-from fakereal.evaluation.ensemble import PREPROCESSING, Ensemble, load_members
 from fakereal.explanation.evidence import MeanMap
 from fakereal.explanation.overlay import at_own_size, overlay, stacked
 from fakereal.explanation.page import SIDE, Explained, summary, write_page
 from fakereal.prediction.answers import Answer
-from fakereal.prediction.images import Images
-from fakereal.prediction.run import ALONE, Batch, answer, batches
+from fakereal.prediction.question import ALONE, Batch, answer, ask, batches
 from fakereal.prediction.shown import Shown
 from fakereal.reporting.rows import write_rows
 from fakereal.reporting.thumbnails import LEAST, enlarged
-from fakereal.training.environment import prepare
 from fakereal.training.memory import explained_out_of_memory
 
 log = logging.getLogger(__name__)
@@ -44,33 +39,23 @@ def explain(cfg: DictConfig) -> list[dict[str, Any]]:
     Raises:
         UserError: also at the end, when some of the files could not be read.
     """
-    sizes = (("data.batch_size", cfg.data.batch_size), ("limit", cfg.limit))  # one image is enough here
-    found = [line for key, value in sizes for line in value_problem(key, value, Count | None)]
-    if found := [*problems(cfg, skip=frozenset({"limit"})), *found]:
-        raise UserError("\n".join(found))
+    asked = ask(cfg)
     out = Path(HydraConfig.get().runtime.output_dir)
-    images = Images(cfg.images)
-    prepare(cfg)
-    members = load_members(cfg.ckpt_path, cfg.tta, own_data=False)
-    said = members[0].data
-    resize = Resize(**{key: said[key] for key in PREPROCESSING})
-    batch_size = cfg.data.batch_size or said["batch_size"]
-    fabric = build(cfg.trainer, devices=1)
-    network = fabric.setup_module(Ensemble(members))
+    images, network, members = asked.images, asked.network, asked.members
     maps = MeanMap([member.classifier for member in members], cfg.layer)
-    explainer = Explainer(maps, fabric.device, cfg.target, resize, out)
+    explainer = Explainer(maps, asked.device, cfg.target, asked.resize, out)
     total = images.total if cfg.limit is None or images.total is None else min(images.total, cfg.limit)
     done: list[Explained] = []
     interrupted = False
     (out / "maps").mkdir(exist_ok=True)
     try:
         with (
-            explained_out_of_memory(batch_size, members[0].classifier.hparams.image_size),
-            closing(decode_all(islice(images, cfg.limit), resize, ALONE)) as decoded,
+            explained_out_of_memory(asked.batch_size, members[0].classifier.hparams.image_size),
+            closing(decode_all(islice(images, cfg.limit), asked.resize, ALONE)) as decoded,
             Shown(total, False, "Explaining") as shown,
         ):
-            for batch in batches(decoded, batch_size):
-                answers = answer(network, fabric.device, batch)
+            for batch in batches(decoded, asked.batch_size):
+                answers = answer(network, asked.device, batch)
                 done += explainer(batch, answers, len(done))
                 shown.show(answers)
     except KeyboardInterrupt:

@@ -21,7 +21,7 @@ from fakereal.explanation.layers import NoMap
 from fakereal.explanation.overlay import at_own_size, overlay, thumbnail
 from fakereal.models.checkpoint import Loaded
 from fakereal.prediction.answers import Answer
-from fakereal.prediction.run import answer
+from fakereal.prediction.question import answer
 from fakereal.serving.limits import Limits
 
 SIDE = 384  # pixels of a picture's longer side, at most

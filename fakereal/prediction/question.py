@@ -1,0 +1,81 @@
+"""What predict and explain share: a question (checkpoints and images), and answers about a batch."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import torch
+from omegaconf import DictConfig
+
+from fakereal.config.build import build
+from fakereal.config.errors import UserError
+from fakereal.config.schema import Count, problems, value_problem
+from fakereal.data.store.decode import BadImage, Decoded, Resize
+from fakereal.data.store.entries import Entry
+from fakereal.evaluation.ensemble import PREPROCESSING, Ensemble, combine, load_members
+from fakereal.models.checkpoint import Loaded
+from fakereal.prediction.answers import Answer
+from fakereal.prediction.images import Images
+from fakereal.training.environment import prepare
+
+ALONE = 0.3  # seconds of decoding after which processes for it are started: they take about as long
+
+Batch = list[tuple[Entry, Decoded | BadImage]]
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which networks are asked about which images, and how: `resize` and `batch_size` as they were trained with."""
+
+    images: Images
+    members: list[Loaded]
+    network: Ensemble
+    device: torch.device
+    resize: Resize
+    batch_size: int
+
+
+def ask(cfg: DictConfig) -> Question:
+    """The question of a configuration with `ckpt_path`, `images` and, in explain's, `limit`.
+
+    Raises:
+        UserError: names every key that is wrong, or the checkpoint or images that cannot be found.
+    """
+    # Of either, one is enough here, but not for training, whose ranges the schema states.
+    found = [*problems(cfg, skip=frozenset({"limit"}))]
+    for key, value in (("data.batch_size", cfg.data.batch_size), ("limit", cfg.get("limit"))):
+        found += value_problem(key, value, Count | None)
+    if found:
+        raise UserError("\n".join(found))
+    images = Images(cfg.images)
+    prepare(cfg)
+    members = load_members(cfg.ckpt_path, cfg.tta, own_data=False)
+    said = members[0].data
+    fabric = build(cfg.trainer, devices=1)
+    network = fabric.setup_module(Ensemble(members))
+    resize = Resize(**{key: said[key] for key in PREPROCESSING})
+    return Question(images, members, network, fabric.device, resize, cfg.data.batch_size or said["batch_size"])
+
+
+def batches(images: Iterable[tuple[Entry, Decoded | BadImage]], size: int) -> Iterator[Batch]:
+    """The images, so many at a time."""
+    images = iter(images)
+    while batch := list(islice(images, size)):
+        yield batch
+
+
+@torch.inference_mode()
+def answer(network: Ensemble, device: torch.device, batch: Batch) -> list[Answer]:
+    """An answer for each file of a batch, in its order."""
+    good = [image.pixels for _, image in batch if isinstance(image, Decoded)]
+    probabilities: Iterator[float] = iter(())
+    if good:
+        pixels = torch.from_numpy(np.stack(good)).to(device)
+        probabilities = iter(combine(network(pixels.permute(0, 3, 1, 2)).cpu().numpy()))
+    return [
+        Answer(entry.name, error=str(image))
+        if isinstance(image, BadImage)
+        else Answer.of(entry.name, next(probabilities), network.threshold)
+        for entry, image in batch
+    ]
