@@ -21,8 +21,6 @@ from fakereal.training.checkpoints import AtomicCheckpointIO, BestCheckpoint, lo
 from fakereal.training.figures import tensorboard_of
 from fakereal.training.seen import ValidationFeatures
 
-CALIBRATED = ("accuracy", "loss", "ece", "brier")  # figures that calibration changes
-
 
 def best_metrics(
     trainer: L.Trainer, classifier: Classifier, calibration: Calibration | None, out: Path
@@ -69,15 +67,23 @@ def best_metrics(
 
 
 def validation_figures(logits: np.ndarray, labels: np.ndarray, fitted: Fitted) -> dict[str, Any]:
-    """All figures at threshold 0.5 with their intervals, and what calibration makes of the foremost."""
+    """All figures at threshold 0.5 with their intervals, and those that calibration changes after it."""
     raw = Evaluation(labels, sigmoid(logits), 0.5).flat("val/")
-    calibrated = Evaluation(labels, sigmoid(logits / fitted.temperature), fitted.threshold).flat("val/calibrated/")
-    named = (f"val/calibrated/{name}{end}" for name in CALIBRATED for end in ("", "_low", "_high"))
     del raw["val/threshold"]  # the metrics' own, not the fitted one
     # The metrics call a precision 0 where no image was called so: of no trials it may be anything.
     for name in ("val/precision_real", "val/precision_fake"):
         raw = {f"{name}_low": 0.0, f"{name}_high": 1.0} | raw
-    return raw | {name: calibrated[name] for name in named} | vars(fitted)
+    after = Evaluation(labels, sigmoid(logits / fitted.temperature), fitted.threshold)
+    changed = {
+        "accuracy": after.accuracy()[:2],
+        "loss": after.log_loss(),
+        "ece": after.calibration_error(),
+        "brier": after.brier(),
+    }
+    calibrated = {}
+    for name, (value, (low, high)) in changed.items():
+        calibrated |= {name: value, f"{name}_low": float(low), f"{name}_high": float(high)}
+    return raw | {f"val/calibrated/{name}": value for name, value in calibrated.items()} | vars(fitted)
 
 
 def keep(fitted: Fitted, reference: Reference, path: str) -> None:
