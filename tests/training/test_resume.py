@@ -66,9 +66,10 @@ def test_resume_at_epoch_two_of_four_equals_four_straight(run, lively, tmp_path,
     assert {k: v for k, v in one.items() if k.startswith("val/")} == {k: v for k, v in other.items() if k[:4] == "val/"}
 
 
-def test_an_interrupted_epoch_goes_on_with_its_next_batch(run, lively, tmp_path, monkeypatch):
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_an_interrupted_epoch_goes_on_with_its_next_batch(run, lively, tmp_path, monkeypatch, optimizer):
     straight, halves = tmp_path / "straight", tmp_path / "halves"
-    two = "trainer.max_epochs=2"
+    lively, two = (*lively, f"optimizer={optimizer}"), "trainer.max_epochs=2"
     assert run("train", *lively, two, f"hydra.run.dir={straight}").code == 0
     seconds = []
     for batches in (3, 4):  # stops in the first epoch, and again in the second
