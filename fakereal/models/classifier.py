@@ -15,6 +15,7 @@ from fakereal import CLASSES
 from fakereal.config.errors import UserError
 from fakereal.evaluation.metrics import binary_metrics, training_metrics
 from fakereal.models.backbones import create_backbone, eval_frozen_modules, set_frozen
+from fakereal.models.backbones.stem import Stem
 
 CHECKPOINT_FORMAT = 1
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
@@ -47,7 +48,7 @@ class Classifier(L.LightningModule):
         pretrained: bool = False,
         weights: str | None = None,
         backbone_kwargs: dict[str, Any] | None = None,
-        stem: Literal["default", "cifar"] = "default",
+        stem: Stem = "default",
         image_size: Annotated[int, Field(ge=8, le=4096)] | None = None,
         drop_rate: Rate = 0.0,
         drop_path_rate: Rate = 0.0,

@@ -194,12 +194,13 @@ def test_export_and_channels_last_agree_with_eager(networks, name, size):
     torch.testing.assert_close(exported(images), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_cifar_stem_keeps_a_4_x_4_map_of_32_px():
+@pytest.mark.parametrize(("stem", "side", "stride"), [("cifar", 4, 1), ("half", 2, 2)])
+def test_small_stems_keep_the_map_of_32_px_large(stem, side, stride):
     images = torch.rand(1, 3, 32, 32)
     assert create_backbone("resnet18").eval().forward_features(images).shape == (1, 512, 1, 1)
-    network = create_backbone("resnet18", stem="cifar").eval()
-    assert network.forward_features(images).shape == (1, 512, 4, 4)
-    assert (network.conv1.kernel_size, network.conv1.stride) == ((3, 3), (1, 1))
+    network = create_backbone("resnet18", stem=stem).eval()
+    assert network.forward_features(images).shape == (1, 512, side, side)
+    assert (network.conv1.kernel_size, network.conv1.stride) == ((3, 3), (stride, stride))
     assert network(images).shape == (1, 1)
 
 
@@ -213,11 +214,12 @@ def test_cifar_stem_of_a_deep_stem_keeps_its_kernel():
     assert network.forward_features(torch.rand(1, 3, 32, 32)).shape[-2:] == (4, 4)
 
 
-def test_cifar_stem_keeps_the_centre_of_the_kernel():
+@pytest.mark.parametrize("stem", ["cifar", "half"])
+def test_small_stems_keep_the_centre_of_the_kernel(stem):
     torch.manual_seed(1)
     plain = create_backbone("resnet18")
     torch.manual_seed(1)
-    network = create_backbone("resnet18", stem="cifar")
+    network = create_backbone("resnet18", stem=stem)
     assert torch.equal(network.conv1.weight, plain.conv1.weight[..., 2:5, 2:5])
     assert torch.equal(network.layer1[0].conv1.weight, plain.layer1[0].conv1.weight)
 

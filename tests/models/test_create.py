@@ -198,16 +198,17 @@ def test_positional_embeddings_are_resized(tmp_path):
     assert torch.equal(network.blocks[0].attn.qkv.weight, trained.blocks[0].attn.qkv.weight)
 
 
-def test_cifar_stem_takes_weights_of_either_stem(tmp_path):
+@pytest.mark.parametrize("stem", ["cifar", "half"])
+def test_small_stems_take_weights_of_either_stem(stem, tmp_path):
     plain = timm.create_model("resnet18")
     torch.save(
         {"state_dict": {f"module.{key}": value for key, value in plain.state_dict().items()}}, tmp_path / "a.pth"
     )
-    network = create_backbone("resnet18", stem="cifar", weights=str(tmp_path / "a.pth"))
+    network = create_backbone("resnet18", stem=stem, weights=str(tmp_path / "a.pth"))
     assert torch.equal(network.conv1.weight, plain.conv1.weight[..., 2:5, 2:5])
     assert torch.equal(network.layer4[1].conv2.weight, plain.layer4[1].conv2.weight)
     torch.save(network.state_dict(), tmp_path / "b.pth")
-    again = create_backbone("resnet18", stem="cifar", weights=str(tmp_path / "b.pth"))
+    again = create_backbone("resnet18", stem=stem, weights=str(tmp_path / "b.pth"))
     assert same_but_for(again, network)
 
 

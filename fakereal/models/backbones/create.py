@@ -3,7 +3,7 @@
 import inspect
 import re
 import sys
-from typing import Any, Literal
+from typing import Any
 
 import timm
 from pydantic import ValidationError
@@ -15,7 +15,7 @@ from fakereal.config.errors import UserError
 from fakereal.models.backbones.download import find_weights
 from fakereal.models.backbones.layers import calm_head, check_image_size
 from fakereal.models.backbones.names import resolve
-from fakereal.models.backbones.stem import use_cifar_stem
+from fakereal.models.backbones.stem import Stem, use_small_stem
 from fakereal.models.backbones.weights import load_weights, read_weights
 
 # What must not be given as `model.backbone_kwargs`, and why not.
@@ -39,7 +39,7 @@ def create_backbone(
     weights: str | None = None,
     drop_rate: float = 0.0,
     drop_path_rate: float = 0.0,
-    stem: Literal["default", "cifar"] = "default",
+    stem: Stem = "default",
     image_size: int | None = None,
     kwargs: dict[str, Any] | None = None,
 ) -> nn.Module:
@@ -51,7 +51,7 @@ def create_backbone(
         pretrained: start from the published weights, taken from the local cache or else downloaded.
         weights: a local file of the network's weights; it takes the place of the download.
         drop_rate: dropout before the classifier; drop_path_rate: stochastic depth, where the network has it.
-        stem: `cifar` keeps small images large at the entrance of a ResNet, see `use_cifar_stem`.
+        stem: `cifar` and `half` keep small images large at the entrance of a ResNet, see `use_small_stem`.
         image_size: side of the images in pixels. Transformers are built for it and need it.
         kwargs: what else the network's class takes, for instance `channels` of `cnn`.
 
@@ -73,8 +73,8 @@ def create_backbone(
         check_image_size(backbone, image_size, image_size)
     if not (pretrained and cfg.get("num_classes") == 1):  # published with one logit, the head is trained
         calm_head(backbone)
-    if stem == "cifar":
-        use_cifar_stem(backbone, name)
+    if stem != "default":
+        use_small_stem(backbone, name, stem)
     if state is not None:
         load_weights(backbone, state, stem=stem, path=weights, name=name)
     return backbone

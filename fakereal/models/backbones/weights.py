@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from fakereal.config.errors import UserError
 from fakereal.models.backbones.freeze import classifiers
-from fakereal.models.backbones.stem import centre_stem
+from fakereal.models.backbones.stem import Stem, centre_stem
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,9 @@ def _tensors(content: Any, path: str) -> dict[str, Tensor]:
     return content
 
 
-def load_weights(backbone: nn.Module, state: dict[str, Tensor], *, stem: str = "default", path: str, name: str) -> None:
+def load_weights(
+    backbone: nn.Module, state: dict[str, Tensor], *, stem: Stem = "default", path: str, name: str
+) -> None:
     """Load tensors into a timm network, whose classifier alone may be missing or of another shape.
 
     Prefixes of wrappers (`module.`, `backbone.`, ...) are taken off, and timm's own conversion is applied where
@@ -69,7 +71,7 @@ def load_weights(backbone: nn.Module, state: dict[str, Tensor], *, stem: str = "
     Args:
         backbone: the network; changed in place.
         state: tensors by name, as `read_weights` gives them.
-        stem: with `cifar` the kernel of a ResNet's default stem is cut to what `use_cifar_stem` left of it.
+        stem: with `cifar` and `half` the kernel of a ResNet's default stem is cut to what `use_small_stem` left of it.
         path: where the tensors come from, and `name` the network, for the messages.
 
     Raises:
@@ -77,7 +79,7 @@ def load_weights(backbone: nn.Module, state: dict[str, Tensor], *, stem: str = "
     """
     own = backbone.state_dict()
     state = _convert(backbone, _without_prefix(state, own))
-    if stem == "cifar":
+    if stem != "default":
         state = centre_stem(state)
     heads = _classifier_prefixes(backbone)
     misfits = {key for key in state.keys() & own.keys() if state[key].shape != own[key].shape}
