@@ -13,7 +13,7 @@ from torch import nn
 
 from fakereal.config.errors import UserError
 from fakereal.models.backbones import create_backbone, eval_frozen_modules, set_frozen
-from fakereal.models.backbones.cnn import CNN
+from fakereal.models.backbones.cnn import CNN, Shortcut
 from fakereal.models.backbones.layers import GridPool
 
 OURS = ["lenet5", "alexnet", "cnn"]
@@ -126,6 +126,28 @@ def test_a_stem_halves_the_map_before_the_blocks():
     assert network.min_size == 16 and network.forward_features(torch.rand(1, 3, 16, 31)).shape == (1, 256, 1, 1)
     with pytest.raises(UserError, match="at least 16"):
         network(torch.rand(1, 3, 15, 16))
+
+
+@pytest.mark.parametrize("batch_norm", [True, False])
+def test_a_residual_block_adds_what_follows_its_first_convolution(batch_norm):
+    """With a branch that answers 0 a block is its first convolution and the pooling."""
+    network = CNN(1, channels=(4,), convs_per_block=3, residual=True, batch_norm=batch_norm).eval()
+    assert parameters(network) == parameters(CNN(1, channels=(4,), convs_per_block=3, batch_norm=batch_norm))
+    images, [block] = torch.rand(2, 3, 16, 16), network.blocks
+    *first, shortcut, pool = block
+    plain = pool(nn.Sequential(*first)(images))
+    assert not torch.allclose(block(images), plain)
+    for convolution in [layer for layer in shortcut.modules() if isinstance(layer, nn.Conv2d)]:
+        nn.init.zeros_(convolution.weight)
+    torch.testing.assert_close(block(images), plain)
+
+
+def test_each_block_can_have_its_own_number_of_convolutions():
+    network = CNN(1, channels=(4, 4, 8), convs_per_block=(3, 2, 1), residual=True)
+    count = [sum(isinstance(layer, nn.Conv2d) for layer in block.modules()) for block in network.blocks]
+    added = [sum(isinstance(layer, Shortcut) for layer in block) for block in network.blocks]
+    assert (count, added) == ([3, 2, 1], [1, 1, 0])
+    assert network(torch.rand(2, 3, 8, 8)).shape == (2, 1)
 
 
 def test_channels_are_dropped_whole_and_in_training_alone():

@@ -36,10 +36,12 @@ class CNN(nn.Module):
         stem: width of a 4 x 4 convolution of stride 2 before the blocks, which halves the map at a quarter of the
             cost of convolutions at full size; 0: none.
         channels: width of each block; their number is the number of blocks.
-        convs_per_block: convolutions of a block, all of its width.
+        convs_per_block: convolutions of a block, all of its width: of all blocks, or one number for each.
         kernel_size: an odd number of pixels.
         activation: follows each convolution (and batch norm) and the hidden layer.
         pooling: how a block halves the map: a 2 x 2 maximum or average, or stride 2 in its last convolution.
+        residual: a block's first convolution brings the map to its width, and what the others make of that is added to
+            it (He et al., Deep residual learning, arXiv 1512.03385); blocks of one convolution have nothing to add.
         batch_norm: normalise each convolution's output; the convolutions then have no bias.
         spatial_dropout: probability that a whole channel is dropped after a block (Tompson et al. 2015).
         hidden: units of a fully connected layer that sees the last map, average-pooled to 4 x 4; with 0 there
@@ -60,10 +62,11 @@ class CNN(nn.Module):
         in_chans: Width = 3,
         stem: Annotated[int, Field(ge=0)] = 0,
         channels: Annotated[tuple[Width, ...], Field(min_length=1)] = (32, 64, 128),
-        convs_per_block: Annotated[int, Field(ge=1)] = 2,
+        convs_per_block: Width | tuple[Width, ...] = 2,
         kernel_size: Annotated[int, Field(ge=1)] = 3,
         activation: Activation = "relu",
         pooling: Pooling = "max",
+        residual: bool = False,
         batch_norm: bool = True,
         spatial_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
         hidden: Annotated[int, Field(ge=0)] = 0,
@@ -72,6 +75,17 @@ class CNN(nn.Module):
         super().__init__()
         if kernel_size % 2 == 0:
             raise UserError(f"`model.backbone_kwargs.kernel_size` must be odd, got {kernel_size}: use 3 or 5.")
+        convs = (convs_per_block,) * len(channels) if isinstance(convs_per_block, int) else convs_per_block
+        if len(convs) != len(channels):
+            raise UserError(
+                f"`model.backbone_kwargs.convs_per_block={[*convs]}` names {len(convs)} blocks, "
+                f"`channels={[*channels]}` {len(channels)}: give one number for each, or one for all."
+            )
+        if residual and (max(convs) == 1 or pooling == "strided"):
+            raise UserError(
+                f"`model.backbone_kwargs.residual=true` adds nothing with `convs_per_block={convs_per_block}` and "
+                f"`pooling={pooling}`: use 2 convolutions or more, and max or average pooling."
+            )
         self.in_chans = in_chans
         self.num_features = channels[-1]
         self.head_hidden_size = hidden or channels[-1]
@@ -80,8 +94,8 @@ class CNN(nn.Module):
         if stem:
             self.stem = _convolution(in_chans, stem, 4, 2, activation, batch_norm)
         self.blocks = nn.Sequential()
-        for inputs, width in zip((stem or in_chans, *channels), channels, strict=False):
-            block = _block(inputs, width, convs_per_block, kernel_size, activation, pooling, batch_norm)
+        for inputs, width, count in zip((stem or in_chans, *channels), channels, convs, strict=False):
+            block = _block(inputs, width, count, kernel_size, activation, pooling, residual, batch_norm)
             if spatial_dropout:
                 block.append(nn.Dropout2d(spatial_dropout))
             self.blocks.append(block)
@@ -116,14 +130,35 @@ class CNN(nn.Module):
         return self.forward_head(self.forward_features(x))
 
 
+class Shortcut(nn.Module):
+    """Adds what a branch makes of a map to the map."""
+
+    def __init__(self, branch: nn.Module):
+        super().__init__()
+        self.branch = branch
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.branch(x)
+
+
 def _block(
-    inputs: int, width: int, convs: int, kernel_size: int, activation: str, pooling: Pooling, batch_norm: bool
+    inputs: int,
+    width: int,
+    convs: int,
+    kernel_size: int,
+    activation: str,
+    pooling: Pooling,
+    residual: bool,
+    batch_norm: bool,
 ) -> nn.Sequential:
     block = nn.Sequential()
     for index in range(convs):
         stride = 2 if pooling == "strided" and index == convs - 1 else 1
         channels = inputs if index == 0 else width
         block.extend(_convolution(channels, width, kernel_size, stride, activation, batch_norm))
+    if residual and convs > 1:
+        layers = len(block) // convs
+        block = nn.Sequential(*block[:layers], Shortcut(block[layers:]))
     if pooling != "strided":
         block.append(nn.MaxPool2d(2) if pooling == "max" else nn.AvgPool2d(2))
     return block
