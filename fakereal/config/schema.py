@@ -7,104 +7,18 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Any, get_type_hints
 
 from hydra.utils import get_object
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
-from typing_extensions import TypedDict
 
 from fakereal.config.errors import UserError
+from fakereal.config.keys import KEYS
 
 SPECIAL = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Batches = Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, le=1)]
-
-
-class Published(TypedDict):
-    """A published accuracy, on which split, and where it stands."""
-
-    __pydantic_config__ = ConfigDict(extra="forbid")
-
-    accuracy: Annotated[float, Field(gt=0, lt=1)]
-    split: Literal["val", "test"]
-    source: str
-
-
-# Keys outside any target, and ranges that the libraries' own annotations do not state.
-KEYS: dict[str, Any] = {
-    "seed": Seed,
-    "ckpt_path": str | Annotated[list[str], Field(min_length=1)] | None,
-    "tta": Literal["none", "flip"] | None,
-    "images": str | Annotated[list[str], Field(min_length=1)] | None,
-    "json": bool,
-    "format": Literal["onnx", "torch", "safetensors"],
-    "license": str | None,
-    "target": Literal["predicted", "fake", "real"],
-    "layer": str | None,
-    "gallery": Annotated[int, Field(ge=0)],
-    "init_from": str | None,
-    "ledger": str,
-    "published": Published | None,
-    "sweep": Annotated[str, Field(pattern=r"^[\w.-]+$")] | None,
-    "runs": str | list[str],
-    "tests": str | list[str] | None,
-    "corruptions": str | Annotated[tuple[str, ...], Field(min_length=1)],
-    "severities": Annotated[tuple[Annotated[int, Field(ge=1, le=5)], ...], Field(min_length=1)],
-    "limit": Annotated[int, Field(ge=2)] | None,
-    "split": Literal["test", "val"],
-    "resamples": Annotated[int, Field(ge=100)],
-    "title": str | None,
-    "monitor": Literal[
-        "val/accuracy",
-        "val/auroc",
-        "val/average_precision",
-        "val/loss",
-        "val/f1_fake",
-        "val/f1_real",
-        "val/precision_fake",
-        "val/precision_real",
-        "val/recall_fake",
-        "val/recall_real",
-    ],
-    "near.distance": Annotated[int, Field(ge=0, le=10)],
-    "near.correlation": Share,
-    "shortcut": Annotated[float, Field(ge=0.5, le=1)],
-    "test": bool,
-    "audits": str | list[str] | None,
-    "examples": Annotated[int, Field(ge=0)],
-    "scheduler.pct_start": Share,
-    "threads": Count | None,
-    "host": Annotated[str, Field(min_length=1)],
-    "port": Annotated[int, Field(ge=0, le=65535)] | None,
-    "open": bool,
-    "limits.max_file_mb": Positive,
-    "limits.max_request_mb": Positive,
-    "limits.max_pixels": Count,
-    "limits.max_images": Count,
-    "limits.concurrency": Count,
-    "limits.queue": Annotated[int, Field(ge=0)],
-    "optimizer.lr": Positive,
-    "optimizer.weight_decay": NotNegative,
-    "optimizer.momentum": Annotated[float, Field(ge=0, lt=1)],
-    "optimizer.eps": Positive,
-    "optimizer.betas": tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]],
-    "trainer.max_epochs": Count,
-    "trainer.gradient_clip_val": NotNegative | None,
-    "trainer.accumulate_grad_batches": Count,
-    "trainer.check_val_every_n_epoch": Count,
-    "trainer.log_every_n_steps": Count,
-    "trainer.limit_train_batches": Batches | None,
-    "trainer.limit_val_batches": Batches | None,
-    "callbacks.early_stopping.patience": Count,
-    "callbacks.ema.decay": Annotated[float, Field(gt=0, lt=1)],
-}
 
 
 def check(cfg: DictConfig) -> None:

@@ -10,7 +10,8 @@ from omegaconf import DictConfig
 
 from fakereal.config.build import build
 from fakereal.config.errors import UserError
-from fakereal.config.schema import Count, problems, value_problem
+from fakereal.config.keys import Count
+from fakereal.config.schema import problems, value_problem
 from fakereal.data.store.decode import BadImage, Decoded, Resize
 from fakereal.data.store.entries import Entry
 from fakereal.evaluation.ensemble import PREPROCESSING, Ensemble, combine, load_members
