@@ -1,6 +1,7 @@
 """Means over the pixels of each class, in one pass that holds a batch at a time."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from fakereal import CLASSES
 from fakereal.auditing.pixels import BATCH_BYTES, to_grey
 from fakereal.data.loader import ImageSet
+from fakereal.data.store.parallel import cores
 
 
 @dataclass
@@ -27,33 +29,55 @@ class Mean:
 
 
 def class_means(images: ImageSet, label: np.ndarray, advance: Callable[[int], None]) -> dict[str, Mean]:
-    """By class; a class without images has none. `advance` is told how many images each batch had."""
-    sums = {name: _Sums() for name in CLASSES}
+    """By class; a class without images has none. `advance` is told how many images each batch had.
+
+    A thread a core takes a batch each; sums are added in the order of the batches, so that they are always the same.
+    """
+    total = {name: _Sums() for name in CLASSES}
     size = images.gather(np.arange(1)).shape[1]
     batch = max(1, BATCH_BYTES // (3 * size * size))
-    for start in range(0, len(label), batch):
-        rows = np.arange(start, min(start + batch, len(label)))
-        pixels = images.gather(rows)
-        for number, name in enumerate(CLASSES):
-            sums[name].add(pixels[label[rows] == number])
-        advance(len(rows))
-    return {name: found.mean() for name, found in sums.items() if found.count}
+    rows = [np.arange(start, min(start + batch, len(label))) for start in range(0, len(label), batch)]
+
+    def sums_of(batch_rows: np.ndarray) -> dict[str, _Sums]:
+        pixels = images.gather(batch_rows)
+        return {name: _Sums.of(pixels[label[batch_rows] == number]) for number, name in enumerate(CLASSES)}
+
+    with ThreadPoolExecutor(cores()) as pool:
+        for first in range(0, len(rows), cores()):  # no more sums wait than there are threads
+            together = rows[first : first + cores()]
+            for batch_rows, sums in zip(together, pool.map(sums_of, together), strict=True):
+                for name in CLASSES:
+                    total[name].add(sums[name])
+                advance(len(batch_rows))
+    return {name: found.mean() for name, found in total.items() if found.count}
 
 
+@dataclass
 class _Sums:
-    def __init__(self) -> None:
-        self.count, self.image, self.squares, self.power = 0, 0.0, 0.0, 0.0
+    count: int = 0
+    image: np.ndarray | float = 0.0
+    squares: np.ndarray | float = 0.0
+    power: np.ndarray | float = 0.0
 
-    def add(self, pixels: np.ndarray) -> None:
+    @classmethod
+    def of(cls, pixels: np.ndarray) -> "_Sums":
         """Of uint8 (B, S, S, 3); B may be 0."""
         from scipy.fft import fft2
 
         grey = to_grey(pixels) / np.float32(255 * (pixels.shape[1] or 1))
         grey -= grey.mean((1, 2), keepdims=True)
-        self.count += len(pixels)
-        self.image += pixels.sum(0, dtype=np.float64) / 255
-        self.squares += np.square(pixels, dtype=np.float32).sum((0, 1, 2), dtype=np.float64) / 255**2
-        self.power += (np.abs(fft2(grey)) ** 2).sum(0, dtype=np.float64)
+        return cls(
+            count=len(pixels),
+            image=pixels.sum(0, dtype=np.float64) / 255,
+            squares=np.square(pixels, dtype=np.float32).sum((0, 1, 2), dtype=np.float64) / 255**2,
+            power=(np.abs(fft2(grey)) ** 2).sum(0, dtype=np.float64),
+        )
+
+    def add(self, other: "_Sums") -> None:
+        self.count += other.count
+        self.image, self.squares, self.power = (
+            self.image + other.image, self.squares + other.squares, self.power + other.power,
+        )  # fmt: skip
 
     def mean(self) -> Mean:
         image = self.image / self.count
