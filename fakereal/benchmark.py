@@ -1,0 +1,19 @@
+"""Measures how fast all of it is, against what else there is: `python -m fakereal.benchmark`."""
+
+import hydra
+from omegaconf import DictConfig
+
+from fakereal.config import CONF
+from fakereal.config.command import start
+
+
+@hydra.main(version_base="1.3", config_path=CONF, config_name="benchmark")
+def main(cfg: DictConfig) -> None:
+    """Runs one benchmark."""
+    from fakereal.benchmarking.run import benchmark
+
+    benchmark(cfg)
+
+
+if __name__ == "__main__":
+    start(main)

@@ -1,0 +1,45 @@
+"""Images per second of `fakereal.predict` on a folder, against what its parts allow."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from fakereal.benchmarking.bench import Bench, Row
+from fakereal.benchmarking.figures.training import work
+
+IMAGES = 20_000
+TRAINED_ON = 2_048
+
+
+def predicting(bench: Bench, batch_size: int) -> Iterator[Row]:
+    """The command, without what it takes for a single image, against 1 / (1 / decoding + 1 / forward pass)."""
+    tree = bench.tree(IMAGES) / "train"
+    one = next((tree / "REAL").iterdir())
+    run = bench.folder / "runs" / "predicted"
+    bench.command("train", *work(bench, "cnn", TRAINED_ON, batch_size), "trainer.max_epochs=1", f"hydra.run.dir={run}")
+    checkpoint = run / "checkpoints" / "best.ckpt"
+    parts = "fakereal.benchmarking.loops.parts"
+    commands = {
+        "decode": [parts, str(tree), "decode"],
+        "forward": [parts, str(checkpoint), "forward", str(IMAGES), str(batch_size), *bench.overrides],
+    }
+    ours, limits = [], []
+    with bench.contenders(commands, "predict") as racing:
+        for contender in racing:
+            contender.lap()
+        for number in range(bench.repeats):
+            rates = [contender.lap() for contender in racing]
+            limits.append(1 / sum(1 / rate for rate in rates))
+            alone = _predict(bench, checkpoint, one, f"one_{number}")
+            ours.append(IMAGES / (_predict(bench, checkpoint, tree, f"all_{number}") - alone))
+    yield Row.ratio(
+        "predict", f"cnn, {IMAGES:,} JPEG files of 32 px", "its parts, one after the other", "images/s", ours, limits,
+        wanted=0.9,
+    )  # fmt: skip
+
+
+def _predict(bench: Bench, checkpoint: Path, images: Path, name: str) -> float:
+    began = time.perf_counter()
+    out = f"hydra.run.dir={bench.folder / 'predictions' / name}"
+    bench.command("predict", f"ckpt_path={checkpoint}", f"images={images}", *bench.overrides, out)
+    return time.perf_counter() - began

@@ -1,0 +1,95 @@
+"""Laps of contenders that live side by side, each in a process of its own, and run in turn.
+
+So each has its own threads and memory, is warm when it is timed, and shares with the others whatever else
+the machine does meanwhile. A contender waits for a line on its standard input before each lap, and answers
+with `LAP images seconds` on its standard output.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from fakereal.config.errors import UserError
+
+WORD = "LAP"
+
+
+class Lap:
+    """The contender's side: `wait`, work, `done`."""
+
+    def __init__(self) -> None:
+        self.began = 0.0
+
+    def wait(self) -> None:
+        """Until it is our turn; ends the process when nobody asks any more."""
+        if not sys.stdin.readline():
+            raise SystemExit(0)
+        self.began = time.perf_counter()
+
+    def done(self, images: int, device: torch.device | None = None) -> None:
+        """The images that were worked through since `wait`, by a device that may still be at it."""
+        if device is not None and device.type == "cuda":
+            torch.cuda.synchronize(device)
+        print(WORD, images, time.perf_counter() - self.began, flush=True)
+
+
+class EpochLaps(Callback):
+    """Makes a lap of the training part of each epoch of a Lightning Trainer."""
+
+    def __init__(self) -> None:
+        self.lap, self.images = Lap(), 0
+
+    def on_train_epoch_start(self, *_: object) -> None:
+        self.images = 0
+        self.lap.wait()
+
+    def on_train_batch_end(self, trainer: L.Trainer, module: object, outputs: object, batch: object, *_: int) -> None:
+        self.images += len(batch["image"] if isinstance(batch, dict) else batch[0])
+        if trainer.is_last_batch:
+            self.lap.done(self.images, trainer.strategy.root_device)
+
+
+class Contender:
+    """A process that runs laps when it is asked to."""
+
+    def __init__(self, name: str, command: Sequence[str], log: Path, limit: float, env: dict[str, str]):
+        self.name, self.log, self.limit = name, log, limit
+        with log.open("w") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=file,
+                text=True,
+                env={**os.environ, **env},
+            )
+
+    def lap(self) -> float:
+        """Images per second of one lap."""
+        timer = threading.Timer(self.limit, self.process.kill)
+        timer.start()
+        try:
+            self.process.stdin.write("\n")
+            self.process.stdin.flush()
+            for line in self.process.stdout:
+                if line.startswith(f"{WORD} "):
+                    images, seconds = line.split()[1:]
+                    return int(images) / float(seconds)
+        except BrokenPipeError:
+            pass
+        finally:
+            timer.cancel()
+        last = "\n".join(self.log.read_text(errors="replace").splitlines()[-8:])
+        raise UserError(f"{self.name} ended, or took longer than {self.limit:.0f} s for a lap:\n{last}")
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.communicate()

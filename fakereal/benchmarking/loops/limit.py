@@ -1,0 +1,34 @@
+"""The limit: the same network, batch and precision on one batch that is already in memory, and nothing else."""
+
+import torch
+import torch.nn.functional as F
+
+from fakereal.benchmarking.laps import Lap
+from fakereal.benchmarking.loops.task import begin, network_of
+from fakereal.config.build import build
+
+
+def main() -> None:
+    """Laps until nobody asks any more."""
+    task, cfg, device = begin()
+    network = network_of(cfg).to(device).train()
+    optimizer = build(cfg.optimizer)(network.parameters())
+    batch, side = cfg.data.batch_size, cfg.model.image_size
+    pixels = torch.randn(batch, 3, side, side, device=device).contiguous(memory_format=torch.channels_last)
+    labels = torch.randint(0, 2, (batch,), device=device).float()
+    bf16 = str(cfg.trainer.precision) == "bf16-mixed"
+    lap, steps = Lap(), -(-task.images // batch)
+    while True:
+        lap.wait()
+        for _ in range(steps):
+            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                logits = network(pixels).squeeze(1)
+            loss = F.binary_cross_entropy_with_logits(logits.float(), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        lap.done(steps * batch, device)
+
+
+if __name__ == "__main__":
+    main()

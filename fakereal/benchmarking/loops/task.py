@@ -1,0 +1,79 @@
+"""What every loop is told: the work, as one JSON argument, and the same overrides as `fakereal.train`."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+from torch import nn
+
+from fakereal.config import CONF
+from fakereal.config.build import build
+
+
+@dataclass(frozen=True)
+class Task:
+    """A training to be timed.
+
+    Args:
+        tree: folder with train/REAL and train/FAKE.
+        images: how many a lap trains on.
+        augment: whether images are flipped and cropped.
+        laps: how many are asked for.
+        overrides: what `fakereal.train` is given for the same work.
+        workers: of the DataLoader; -1: one a core; None: what is fastest is found out first.
+    """
+
+    tree: str
+    images: int
+    augment: bool
+    laps: int
+    overrides: list[str]
+    workers: int | None = None
+
+    def argument(self) -> str:
+        """For the command line of a loop."""
+        return json.dumps(asdict(self))
+
+    def config(self) -> DictConfig:
+        """As `fakereal.train` composes it."""
+        with initialize_config_dir(CONF, version_base="1.3"):
+            return compose("train", self.overrides)
+
+
+def begin() -> tuple[Task, DictConfig, torch.device]:
+    """The task of this process; torch has its threads."""
+    task = Task(**json.loads(sys.argv[1]))
+    cfg = task.config()
+    if cfg.threads:
+        torch.set_num_threads(cfg.threads)
+    torch.set_float32_matmul_precision("high")
+    cuda = torch.cuda.is_available() and cfg.trainer.accelerator != "cpu"
+    return task, cfg, torch.device("cuda" if cuda else "cpu")
+
+
+def network_of(cfg: DictConfig) -> nn.Module:
+    """The network alone: float images (B, 3, H, W) to logits (B, 1)."""
+    return build(cfg.model).backbone
+
+
+def best_workers(task: Task, try_out: Callable[[int], Callable[[], object]]) -> int:
+    """The number of DataLoader workers that the task names, or else the fastest of those tried.
+
+    `try_out` warms a loader with so many workers up, and returns what is to be timed.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if task.workers is not None:
+        return cores if task.workers == -1 else task.workers
+    seconds = {}
+    for workers in sorted({0, max(1, cores // 2), cores}):
+        timed = try_out(workers)
+        began = time.perf_counter()
+        timed()
+        seconds[workers] = time.perf_counter() - began
+    return min(seconds, key=seconds.get)

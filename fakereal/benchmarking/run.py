@@ -1,0 +1,69 @@
+"""One benchmark, from a config to its table."""
+
+import logging
+import platform
+import tempfile
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from fakereal.benchmarking.bench import Bench, Row
+from fakereal.benchmarking.figures.decoding import decoding, first_epoch
+from fakereal.benchmarking.figures.predicting import predicting
+from fakereal.benchmarking.figures.starting import starting
+from fakereal.benchmarking.figures.sweeping import memory, sweeping
+from fakereal.benchmarking.figures.training import training
+from fakereal.benchmarking.table import printed, write
+from fakereal.config.errors import UserError
+from fakereal.config.schema import check
+from fakereal.reporting.terminal import result_console
+from fakereal.training.hardware import hardware
+from fakereal.training.provenance import PACKAGES
+
+log = logging.getLogger(__name__)
+
+
+def benchmark(cfg: DictConfig) -> list[Row]:
+    """Measures what `cfg.figures` names; leaves benchmark.csv, benchmark.md and benchmark.json.
+
+    What was measured is written after each row: a benchmark that is broken off keeps it.
+    """
+    check(cfg)
+    if cfg.root and not Path(cfg.root).exists():
+        raise UserError(f"root={cfg.root} does not exist. Give a folder or archive of images, or leave it out.")
+    out = Path(HydraConfig.get().runtime.output_dir)
+    machine = hardware() | {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+    if cfg.threads:
+        machine["threads"] = cfg.threads
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="fakereal-benchmark-") as folder:
+        words = [f"threads={cfg.threads or 'null'}", f"trainer.accelerator={cfg.accelerator}"]
+        bench = Bench(Path(folder), cfg.repeats, words)
+        for name, figure in figures(cfg, bench).items():
+            log.info("Measuring %s", name)
+            for row in figure():
+                rows.append(row)
+                write(rows, machine, out)
+    printed(rows, result_console())
+    log.info("Table: %s", out / "benchmark.md")
+    return rows
+
+
+def figures(cfg: DictConfig, bench: Bench) -> dict[str, Callable[[], Iterator[Row]]]:
+    """What was asked for, by name, in this order."""
+    batch, source = cfg.batch_size, cfg.root and str(Path(cfg.root).absolute())
+    epochs = {name: cfg.epoch_images.get(name, cfg.epoch_images.other) for name in cfg.networks}
+    every = {
+        "start": lambda: starting(bench),
+        "decode": lambda: decoding(bench, source),
+        "first_epoch": lambda: first_epoch(bench, batch),
+        "memory": lambda: memory(bench, source, batch),
+        "sweep": lambda: sweeping(bench, batch),
+        "predict": lambda: predicting(bench, batch),
+        "training": lambda: training(bench, epochs, list(cfg.peers), batch),
+    }
+    asked = [cfg.figures] if isinstance(cfg.figures, str) else cfg.figures
+    return every if asked == ["all"] else {name: every[name] for name in every if name in asked}
