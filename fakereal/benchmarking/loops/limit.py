@@ -15,7 +15,6 @@ def main() -> None:
     optimizer = build(cfg.optimizer)(network.parameters())
     batch, side = cfg.data.batch_size, cfg.model.image_size
     pixels = torch.randn(batch, 3, side, side, device=device).contiguous(memory_format=torch.channels_last)
-    labels = torch.randint(0, 2, (batch,), device=device).float()
     bf16 = str(cfg.trainer.precision) == "bf16-mixed"
     lap, steps = Lap(), -(-task.images // batch)
     while True:
@@ -23,6 +22,8 @@ def main() -> None:
         for _ in range(steps):
             with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
                 logits = network(pixels).squeeze(1)
+            # New labels each time: learnt by heart, the batch would leave gradients that are denormal, and slow.
+            labels = torch.randint(0, 2, (batch,), device=device).float()
             loss = F.binary_cross_entropy_with_logits(logits.float(), labels)
             optimizer.zero_grad()
             loss.backward()
