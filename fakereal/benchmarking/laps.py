@@ -1,8 +1,8 @@
 """Laps of contenders that live side by side, each in a process of its own, and run in turn.
 
 So each has its own threads and memory, is warm when it is timed, and shares with the others whatever else
-the machine does meanwhile. A contender waits for a line on its standard input before each lap, and answers
-with `LAP images seconds` on its standard output.
+the machine does meanwhile. A contender says `READY` and waits for a line on its standard input before each lap, and
+answers with `LAP images seconds`. Nobody else runs before it is ready again: after its lap an epoch may be validated.
 """
 
 import os
@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import Callback
 
 from fakereal.config.errors import UserError
 
-WORD = "LAP"
+READY, WORD = "READY", "LAP"
 
 
 class Lap:
@@ -30,6 +30,7 @@ class Lap:
 
     def wait(self) -> None:
         """Until it is our turn; ends the process when nobody asks any more."""
+        print(READY, flush=True)
         if not sys.stdin.readline():
             raise SystemExit(0)
         self.began = time.perf_counter()
@@ -61,7 +62,7 @@ class Contender:
     """A process that runs laps when it is asked to."""
 
     def __init__(self, name: str, command: Sequence[str], log: Path, limit: float, env: dict[str, str]):
-        self.name, self.log, self.limit = name, log, limit
+        self.name, self.log, self.limit, self.ready = name, log, limit, False
         with log.open("w") as file:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", *command],
@@ -73,22 +74,31 @@ class Contender:
             )
 
     def lap(self) -> float:
-        """Images per second of one lap."""
+        """Images per second of one lap; returns when the contender is ready for the next, or has ended."""
         timer = threading.Timer(self.limit, self.process.kill)
         timer.start()
         try:
+            if not self.ready:
+                self._until(READY)
             self.process.stdin.write("\n")
             self.process.stdin.flush()
-            for line in self.process.stdout:
-                if line.startswith(f"{WORD} "):
-                    images, seconds = line.split()[1:]
-                    return int(images) / float(seconds)
+            answer = self._until(WORD)
+            self.ready = bool(self._until(READY))
         except BrokenPipeError:
-            pass
+            answer = []
         finally:
             timer.cancel()
+        if answer:
+            return int(answer[1]) / float(answer[2])
         last = "\n".join(self.log.read_text(errors="replace").splitlines()[-8:])
         raise UserError(f"{self.name} ended, or took longer than {self.limit:.0f} s for a lap:\n{last}")
+
+    def _until(self, word: str) -> list[str]:
+        """The words of the next line that begins with `word`; none where the process ends before."""
+        for line in self.process.stdout:
+            if (words := line.split()) and words[0] == word:
+                return words
+        return []
 
     def close(self) -> None:
         self.process.kill()
