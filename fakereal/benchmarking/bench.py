@@ -4,6 +4,7 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ from pathlib import Path
 from fakereal.benchmarking.images import write_tree
 from fakereal.benchmarking.laps import Contender
 from fakereal.config.errors import UserError
+
+MANY = 20_000  # images of the figures that need many
 
 
 @dataclass(frozen=True)
@@ -94,12 +97,26 @@ class Bench:
         """Environment of every process: decoded images stay below the folder."""
         return {"FAKEREAL_CACHE": str(self.folder / "cache")}
 
-    def command(self, name: str, *words: str) -> None:
-        """Runs `fakereal.NAME` to its end."""
-        command = [sys.executable, "-m", f"fakereal.{name}", *words]
-        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **self.env}, check=False)
-        if done.returncode:
-            raise UserError(f"fakereal.{name} ended with status {done.returncode}:\n{done.stderr[-2000:]}")
+    def command(self, name: str, *words: str, status: int = 0) -> float:
+        """Runs `fakereal.NAME` to its end, which must be with that status; the seconds that it took."""
+        return self.python("-m", f"fakereal.{name}", *words, status=status)
+
+    def python(self, *words: str, status: int = 0) -> float:
+        """`command`, of any Python."""
+        began = time.perf_counter()
+        command, env = [sys.executable, *words], {**os.environ, **self.env}
+        done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=self.folder, check=False)
+        if done.returncode != status:
+            said = f"{' '.join(words)} ended with status {done.returncode}, not {status}"
+            raise UserError(f"{said}:\n{done.stderr[-2000:]}")
+        return time.perf_counter() - began
+
+    def seconds_to_first_lap(self, name: str, command: Sequence[str]) -> float:
+        """From the start of a process to the end of its first lap."""
+        began = time.perf_counter()
+        with self.contenders({name: command}, f"first_{name}") as [contender]:
+            contender.first_lap()
+            return time.perf_counter() - began
 
     @contextmanager
     def contenders(self, commands: dict[str, Sequence[str]], name: str) -> Iterator[list[Contender]]:

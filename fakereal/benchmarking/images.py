@@ -1,6 +1,5 @@
 """Images to be timed on: generated ones, as files that look like CIFAKE's."""
 
-import tarfile
 from pathlib import Path
 
 from PIL import Image
@@ -20,10 +19,3 @@ def write_tree(folder: Path, train: int) -> Path:
         parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(parent / f"{number:06d}.jpg", quality=QUALITY)
     return folder
-
-
-def pack(folder: Path, archive: Path) -> Path:
-    """The folder as a .tar.xz, packed fast."""
-    with tarfile.open(archive, "w:xz", preset=1) as file:
-        file.add(folder, ".")
-    return archive

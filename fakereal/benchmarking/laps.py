@@ -3,6 +3,8 @@
 So each has its own threads and memory, is warm when it is timed, and shares with the others whatever else
 the machine does meanwhile. A contender says `READY` and waits for a line on its standard input before each lap, and
 answers with `LAP images seconds`. Nobody else runs before it is ready again: after its lap an epoch may be validated.
+
+This module must not import torch: a contender that decodes starts processes, which import what it imports.
 """
 
 import os
@@ -10,12 +12,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-
-import lightning as L
-import torch
-from lightning.pytorch.callbacks import Callback
+from typing import Any
 
 from fakereal.config.errors import UserError
 
@@ -35,27 +35,13 @@ class Lap:
             raise SystemExit(0)
         self.began = time.perf_counter()
 
-    def done(self, images: int, device: torch.device | None = None) -> None:
-        """The images that were worked through since `wait`, by a device that may still be at it."""
-        if device is not None and device.type == "cuda":
-            torch.cuda.synchronize(device)
+    def done(self, images: int, device: Any = None) -> None:
+        """The images that were worked through since `wait`, by a torch.device that may still be at it."""
+        if device is not None and device.type != "cpu":
+            import torch
+
+            torch.get_device_module(device).synchronize()
         print(WORD, images, time.perf_counter() - self.began, flush=True)
-
-
-class EpochLaps(Callback):
-    """Makes a lap of the training part of each epoch of a Lightning Trainer."""
-
-    def __init__(self) -> None:
-        self.lap, self.images = Lap(), 0
-
-    def on_train_epoch_start(self, *_: object) -> None:
-        self.images = 0
-        self.lap.wait()
-
-    def on_train_batch_end(self, trainer: L.Trainer, module: object, outputs: object, batch: object, *_: int) -> None:
-        self.images += len(batch["image"] if isinstance(batch, dict) else batch[0])
-        if trainer.is_last_batch:
-            self.lap.done(self.images, trainer.strategy.root_device)
 
 
 class Contender:
@@ -75,23 +61,37 @@ class Contender:
 
     def lap(self) -> float:
         """Images per second of one lap; returns when the contender is ready for the next, or has ended."""
-        timer = threading.Timer(self.limit, self.process.kill)
-        timer.start()
-        try:
+        rate = self.first_lap()
+        with self._limited():
+            self.ready = bool(self._until(READY))
+        return rate
+
+    def first_lap(self) -> float:
+        """Images per second of one lap, as soon as it is over: the contender may still be at work."""
+        with self._limited():
             if not self.ready:
                 self._until(READY)
-            self.process.stdin.write("\n")
-            self.process.stdin.flush()
-            answer = self._until(WORD)
-            self.ready = bool(self._until(READY))
-        except BrokenPipeError:
-            answer = []
-        finally:
-            timer.cancel()
+            try:
+                self.process.stdin.write("\n")
+                self.process.stdin.flush()
+                answer = self._until(WORD)
+            except BrokenPipeError:
+                answer = []
+        self.ready = False
         if answer:
             return int(answer[1]) / float(answer[2])
         last = "\n".join(self.log.read_text(errors="replace").splitlines()[-8:])
         raise UserError(f"{self.name} ended, or took longer than {self.limit:.0f} s for a lap:\n{last}")
+
+    @contextmanager
+    def _limited(self) -> Iterator[None]:
+        """Ends the process, and with it the waiting for it, when it takes too long."""
+        timer = threading.Timer(self.limit, self.process.kill)
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def _until(self, word: str) -> list[str]:
         """The words of the next line that begins with `word`; none where the process ends before."""

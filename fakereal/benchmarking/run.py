@@ -12,14 +12,16 @@ from omegaconf import DictConfig
 
 from fakereal.benchmarking.bench import Bench, Row
 from fakereal.benchmarking.figures.decoding import decoding, first_epoch
+from fakereal.benchmarking.figures.memory import memory
 from fakereal.benchmarking.figures.predicting import predicting
 from fakereal.benchmarking.figures.starting import starting
-from fakereal.benchmarking.figures.sweeping import memory, sweeping
+from fakereal.benchmarking.figures.sweeping import sweeping
 from fakereal.benchmarking.figures.training import training
 from fakereal.benchmarking.table import printed, write
 from fakereal.config.errors import UserError
 from fakereal.config.schema import check
 from fakereal.reporting.terminal import result_console
+from fakereal.training.environment import prepare
 from fakereal.training.hardware import hardware
 from fakereal.training.provenance import PACKAGES
 
@@ -35,9 +37,8 @@ def benchmark(cfg: DictConfig) -> list[Row]:
     if cfg.root and not Path(cfg.root).exists():
         raise UserError(f"root={cfg.root} does not exist. Give a folder or archive of images, or leave it out.")
     out = Path(HydraConfig.get().runtime.output_dir)
+    prepare(cfg)
     machine = hardware() | {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
-    if cfg.threads:
-        machine["threads"] = cfg.threads
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="fakereal-benchmark-") as folder:
         words = [f"threads={cfg.threads or 'null'}", f"trainer.accelerator={cfg.accelerator}"]
@@ -66,4 +67,4 @@ def figures(cfg: DictConfig, bench: Bench) -> dict[str, Callable[[], Iterator[Ro
         "training": lambda: training(bench, epochs, list(cfg.peers), batch),
     }
     asked = [cfg.figures] if isinstance(cfg.figures, str) else cfg.figures
-    return every if asked == ["all"] else {name: every[name] for name in every if name in asked}
+    return every if "all" in asked else {name: every[name] for name in every if name in asked}

@@ -75,9 +75,9 @@ class _Sums:
 
     def add(self, other: "_Sums") -> None:
         self.count += other.count
-        self.image, self.squares, self.power = (
-            self.image + other.image, self.squares + other.squares, self.power + other.power,
-        )  # fmt: skip
+        self.image = self.image + other.image
+        self.squares = self.squares + other.squares
+        self.power = self.power + other.power
 
     def mean(self) -> Mean:
         image = self.image / self.count

@@ -1,19 +1,17 @@
 """Images per second of `fakereal.predict` on a folder, against what its parts allow."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from fakereal.benchmarking.bench import Bench, Row
+from fakereal.benchmarking.bench import MANY, Bench, Row
 from fakereal.benchmarking.figures.training import work
 
-IMAGES = 20_000
 TRAINED_ON = 2_048
 
 
 def predicting(bench: Bench, batch_size: int) -> Iterator[Row]:
     """The command, without what it takes for a single image, against 1 / (1 / decoding + 1 / forward pass)."""
-    tree = bench.tree(IMAGES) / "train"
+    tree = bench.tree(MANY) / "train"
     one = next((tree / "REAL").iterdir())
     run = bench.folder / "runs" / "predicted"
     bench.command("train", *work(bench, "cnn", TRAINED_ON, batch_size), "trainer.max_epochs=1", f"hydra.run.dir={run}")
@@ -21,7 +19,7 @@ def predicting(bench: Bench, batch_size: int) -> Iterator[Row]:
     parts = "fakereal.benchmarking.loops.parts"
     commands = {
         "decode": [parts, str(tree), "decode"],
-        "forward": [parts, str(checkpoint), "forward", str(IMAGES), str(batch_size), *bench.overrides],
+        "forward": [parts, str(checkpoint), "forward", str(MANY), str(batch_size), *bench.overrides],
     }
     ours, limits = [], []
     with bench.contenders(commands, "predict") as racing:
@@ -31,15 +29,13 @@ def predicting(bench: Bench, batch_size: int) -> Iterator[Row]:
             rates = [contender.lap() for contender in racing]
             limits.append(1 / sum(1 / rate for rate in rates))
             alone = _predict(bench, checkpoint, one, f"one_{number}")
-            ours.append(IMAGES / (_predict(bench, checkpoint, tree, f"all_{number}") - alone))
+            ours.append(MANY / (_predict(bench, checkpoint, tree, f"all_{number}") - alone))
     yield Row.ratio(
-        "predict", f"cnn, {IMAGES:,} JPEG files of 32 px", "its parts, one after the other", "images/s", ours, limits,
+        "predict", f"cnn, {MANY:,} JPEG files of 32 px", "its parts, one after the other", "images/s", ours, limits,
         wanted=0.9,
     )  # fmt: skip
 
 
 def _predict(bench: Bench, checkpoint: Path, images: Path, name: str) -> float:
-    began = time.perf_counter()
     out = f"hydra.run.dir={bench.folder / 'predictions' / name}"
-    bench.command("predict", f"ckpt_path={checkpoint}", f"images={images}", *bench.overrides, out)
-    return time.perf_counter() - began
+    return bench.command("predict", f"ckpt_path={checkpoint}", f"images={images}", *bench.overrides, out)

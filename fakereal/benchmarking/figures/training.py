@@ -17,7 +17,7 @@ WANTED = {
     ("timm", "lenet"): 1.0, ("timm", "cnn"): 1.0, ("timm", "resnet18"): 1.0, ("timm", "resnet50"): 1.0,
 }  # fmt: skip
 VAL_FRACTION = 0.02
-LAPS = "+callbacks.laps._target_=fakereal.benchmarking.laps.EpochLaps"
+LAPS = "+callbacks.laps._target_=fakereal.benchmarking.epoch_laps.EpochLaps"
 
 
 def training(bench: Bench, networks: dict[str, int], peers: Sequence[str], batch_size: int) -> Iterator[Row]:

@@ -12,7 +12,7 @@ from torchmetrics.classification import BinaryAccuracy
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from fakereal.benchmarking.laps import EpochLaps
+from fakereal.benchmarking.epoch_laps import EpochLaps
 from fakereal.benchmarking.loops.task import begin, best_workers, network_of
 from fakereal.config.build import build
 
@@ -77,8 +77,8 @@ def fit(module: Plain, loader: DataLoader, accelerator: str, **given: object) ->
 
 def main() -> None:
     """Tries numbers of workers, then runs laps until nobody asks any more."""
-    task, cfg, device = begin()
-    accelerator = "gpu" if device.type == "cuda" else "cpu"
+    task, cfg, _ = begin()
+    accelerator = cfg.trainer.accelerator
     module, images = Plain(cfg), images_of(task.tree, task.augment, cfg.model.image_size)
 
     def try_out(workers: int):

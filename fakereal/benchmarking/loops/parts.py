@@ -1,39 +1,38 @@
 """The parts of a prediction, each alone: `SOURCE decode` or `CHECKPOINT forward IMAGES BATCH OVERRIDE...`.
 
-Decoding uses every core, as `fakereal.predict` does; the forward pass has its images in memory.
+Decoding uses every core, as `fakereal.predict` does; the forward pass has its images in memory. torch is imported by
+the latter alone: the processes that decode import this module again.
 """
 
 import sys
 from contextlib import closing
 
-import torch
-from hydra import compose, initialize_config_dir
-
 from fakereal.benchmarking.laps import Lap
-from fakereal.config import CONF
-from fakereal.config.build import build
-from fakereal.data.store.decode import Resize
-from fakereal.data.store.parallel import decode_all
-from fakereal.evaluation.ensemble import Ensemble, load_members
-from fakereal.prediction.images import Images
-from fakereal.prediction.question import ALONE
 
 
 def decode(source: str) -> None:
     """Laps over all images below a folder."""
+    from fakereal.data.store.decode import Resize
+    from fakereal.data.store.parallel import decode_all
+    from fakereal.prediction.images import Images
+    from fakereal.prediction.question import ALONE
+
     lap = Lap()
     while True:
         lap.wait()
-        with closing(decode_all(Images([source]), Resize(32, "squash", "bilinear"), ALONE)) as decoded:
+        with closing(decode_all(Images([source]), Resize(32), ALONE)) as decoded:
             lap.done(sum(1 for _ in decoded))
 
 
 def forward(checkpoint: str, images: int, batch: int, overrides: list[str]) -> None:
     """Laps over so many answers of a network."""
-    with initialize_config_dir(CONF, version_base="1.3"):
-        cfg = compose("predict", [f"ckpt_path={checkpoint}", "images=.", *overrides])
-    if cfg.threads:
-        torch.set_num_threads(cfg.threads)
+    import torch
+
+    from fakereal.benchmarking.loops.task import composed
+    from fakereal.config.build import build
+    from fakereal.evaluation.ensemble import Ensemble, load_members
+
+    cfg = composed("predict", [f"ckpt_path={checkpoint}", "images=.", *overrides])
     fabric = build(cfg.trainer, devices=1)
     network = fabric.setup_module(Ensemble(load_members(checkpoint, None, own_data=False)))
     pixels = torch.randint(0, 256, (batch, 32, 32, 3), dtype=torch.uint8).permute(0, 3, 1, 2).to(fabric.device)

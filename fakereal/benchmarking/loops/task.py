@@ -1,12 +1,12 @@
 """What every loop is told: the work, as one JSON argument, and the same overrides as `fakereal.train`."""
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
+import lightning as L
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
@@ -14,6 +14,8 @@ from torch import nn
 
 from fakereal.config import CONF
 from fakereal.config.build import build
+from fakereal.data.store.parallel import cores
+from fakereal.training.environment import prepare
 
 
 @dataclass(frozen=True)
@@ -40,21 +42,20 @@ class Task:
         """For the command line of a loop."""
         return json.dumps(asdict(self))
 
-    def config(self) -> DictConfig:
-        """As `fakereal.train` composes it."""
-        with initialize_config_dir(CONF, version_base="1.3"):
-            return compose("train", self.overrides)
-
 
 def begin() -> tuple[Task, DictConfig, torch.device]:
-    """The task of this process; torch has its threads."""
+    """The task of this process, the config that `fakereal.train` has for it, and the device that it takes."""
     task = Task(**json.loads(sys.argv[1]))
-    cfg = task.config()
-    if cfg.threads:
-        torch.set_num_threads(cfg.threads)
-    torch.set_float32_matmul_precision("high")
-    cuda = torch.cuda.is_available() and cfg.trainer.accelerator != "cpu"
-    return task, cfg, torch.device("cuda" if cuda else "cpu")
+    cfg = composed("train", task.overrides)
+    return task, cfg, L.Fabric(accelerator=cfg.trainer.accelerator, devices=1).device
+
+
+def composed(name: str, overrides: list[str]) -> DictConfig:
+    """The config of a command; this process is set up for it."""
+    with initialize_config_dir(CONF, version_base="1.3"):
+        cfg = compose(name, overrides)
+    prepare(cfg)
+    return cfg
 
 
 def network_of(cfg: DictConfig) -> nn.Module:
@@ -67,11 +68,10 @@ def best_workers(task: Task, try_out: Callable[[int], Callable[[], object]]) -> 
 
     `try_out` warms a loader with so many workers up, and returns what is to be timed.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if task.workers is not None:
-        return cores if task.workers == -1 else task.workers
+        return cores() if task.workers == -1 else task.workers
     seconds = {}
-    for workers in sorted({0, max(1, cores // 2), cores}):
+    for workers in sorted({0, max(1, cores() // 2), cores()}):
         timed = try_out(workers)
         began = time.perf_counter()
         timed()
