@@ -37,12 +37,18 @@ class FolderNames:
         self.labels |= {name.lower(): CLASSES.index("FAKE") for name in fake}
         numbers = {"ignore": IGNORED, **{cls.lower(): label for label, cls in enumerate(CLASSES)}}
         self.given = {str(name).lower(): numbers[said.lower()] for name, said in (classes or {}).items()}
+        self._said: dict[str, tuple[int, int | None]] = {}  # by folder
 
     def __call__(self, path: str) -> tuple[int, int | None]:
         """(split, label) of a path with forward slashes; UNSPLIT or None where no folder says it, or IGNORED."""
-        folders = path.lower().split("/")[:-1]
+        folder = path.rpartition("/")[0]
+        if folder not in self._said:
+            self._said[folder] = self._says(path)
+        return self._said[folder]
+
+    def _says(self, path: str) -> tuple[int, int | None]:
         split = UNSPLIT
-        for folder in folders:
+        for folder in path.lower().split("/")[:-1]:
             split = SPLIT_NAMES.get(folder, split)
         name = self.deciding(path)
         return split, None if name is None else self.given.get(name, self.labels.get(name))

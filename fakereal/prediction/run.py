@@ -59,7 +59,7 @@ def look_at(batch: Batch, far: Far) -> None:
     """Shows `far` the images of a batch that could be read, after the network answered about them."""
     if good := [image for _, image in batch if isinstance(image, Decoded)]:
         far.see(torch.from_numpy(np.stack([image.pixels for image in good])).permute(0, 3, 1, 2))
-        far.see_sizes(*np.array([(image.width, image.height) for image in good]).T)
+        far.see_sizes(*np.array([(image.facts.width, image.facts.height) for image in good]).T)
 
 
 def summarize(predictions: Predictions, images: Images, threshold: float) -> None:

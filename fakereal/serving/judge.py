@@ -104,7 +104,7 @@ class Judge:
         reference = self.knowing.reference if self.knowing and images else None
         if reference is None:
             return said
-        sizes = np.array([(image.width, image.height) for image in images]).T
+        sizes = np.array([(image.facts.width, image.facts.height) for image in images]).T
         odd = {"sizes": reference.far_sizes(*sizes)}
         if features is not None:
             pixels = torch.from_numpy(np.stack([image.pixels for image in images])).permute(0, 3, 1, 2)

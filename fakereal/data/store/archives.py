@@ -6,11 +6,14 @@ import tarfile
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from importlib import import_module
 from io import BufferedReader
 from pathlib import Path
+from typing import BinaryIO
 
 from fakereal.config.errors import UserError
+from fakereal.data.store.ahead import Ahead
 from fakereal.data.store.rgb import MAX_BYTES, BadImage, too_large
 from fakereal.data.store.sources import BadSource, File, is_hidden, other_ending, printable
 
@@ -26,8 +29,16 @@ class ArchiveSource:
     """The image files in an archive, in the order in which they stand in it."""
 
     def __init__(self, path: Path):
-        self.root, self.done, self.ignored = path, 0, Counter()
+        self.root, self.ignored = path, Counter()
         self.total = path.stat().st_size
+        self._file: BufferedReader | None = None
+
+    @property
+    def done(self) -> int:
+        """Bytes that were read."""
+        if self._file is None:
+            return 0
+        return self.total if self._file.closed else self._file.tell()
 
     def fingerprint(self) -> str:
         """Changes when the archive is replaced or touched."""
@@ -39,9 +50,8 @@ class ArchiveSource:
         try:
             with self.root.open("rb") as file:
                 read = _read_zip if file.peek(2)[:2] == b"PK" else _read_tar
-                for found in read(file, lambda name: self._is_image(name) and wanted(name)):
-                    self.done = file.tell()
-                    yield found
+                self._file = file
+                yield from read(file, lambda name: self._is_image(name) and wanted(name))
         except UserError:
             raise
         except OSError as error:
@@ -89,7 +99,14 @@ def _read_tar(file: BufferedReader, wanted: Callable[[str], bool]) -> Iterator[F
     # Not tarfile's own decompression: it neither compares checksums nor goes on after the first of several streams.
     start = file.peek(6)
     module = next((name for magic, name in COMPRESSED.items() if start.startswith(magic)), None)
-    stream = import_module(module).open(file) if module else file
+    if not module:
+        yield from _members(file, wanted)
+        return
+    with import_module(module).open(file) as stream, closing(Ahead(stream)) as ahead:
+        yield from _members(ahead, wanted)
+
+
+def _members(stream: BinaryIO | Ahead, wanted: Callable[[str], bool]) -> Iterator[File]:
     with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member) as archive:
         while member := archive.next():
             archive.members.clear()  # tarfile's list of all that it has seen

@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, JpegImagePlugin
 
+from fakereal.data.store import jpeg
 from fakereal.data.store.rgb import BadImage, failing_as_bad_image, opened, read_bytes
 
 # Bit i of `Decoded.metadata` says that the file has METADATA[i], beside the pixels.
@@ -63,19 +64,25 @@ class Resize:
         return square
 
 
-@dataclass
-class Decoded:
-    """Pixels (size, size, 3) uint8 of one image, and what its file said before they were resized."""
+class Facts(NamedTuple):
+    """What a file's header says; `width` and `height` are the stored image's."""
 
-    pixels: np.ndarray
     width: int
     height: int
     mode: str
     format: str
-    bytes: int
     subsampling: int  # JPEG: 0 is 4:4:4, 1 is 4:2:2, 2 is 4:2:0; -1 where there is none
     quantization: tuple[tuple[int, ...], ...]
     metadata: int  # bits of METADATA
+
+
+@dataclass
+class Decoded:
+    """Pixels (size, size, 3) uint8 of one image, and its file's facts, size in bytes, and hashes."""
+
+    pixels: np.ndarray
+    facts: Facts
+    bytes: int
     hash: bytes  # of the file, as all hashes here: BLAKE2b, 16 bytes
     pixel_hash: bytes
 
@@ -88,23 +95,44 @@ def hash_of(data: bytes | np.ndarray) -> bytes:
 def decode(file: str | Path | bytes, resize: Resize) -> Decoded:
     """One image, given by its path or its bytes, resized; BadImage where it cannot be read."""
     data = file if isinstance(file, bytes) else read_bytes(file)
+    if known := jpeg.read(data):
+        facts, rgb = known
+        if rgb.shape[:2] == (resize.size, resize.size):
+            return _decoded(data, facts, rgb)
     with failing_as_bad_image():
+        if known:
+            return _decoded(data, facts, resize(Image.fromarray(rgb)))
         stored, rgb = opened(data)
-        pixels = np.ascontiguousarray(resize(rgb))
-        jpeg = stored.format in ("JPEG", "MPO")
-        return Decoded(
-            pixels=pixels,
+        facts = _facts(stored)
+        if facts.format == "JPEG" and facts.mode == "RGB" and not facts.metadata & 1 << METADATA.index("EXIF"):
+            jpeg.learn(data, facts, np.asarray(rgb))  # upright, and in the colours of the file
+        return _decoded(data, facts, resize(rgb))
+
+
+def _decoded(data: bytes, facts: Facts, pixels: Image.Image | np.ndarray) -> Decoded:
+    pixels = np.ascontiguousarray(pixels)
+    return Decoded(pixels, facts, len(data), hash_of(data), hash_of(pixels))
+
+
+def _facts(stored: Image.Image) -> Facts:
+    """Of an image that is loaded; equal facts are one object, which a worker sends once for all images of a task."""
+    is_jpeg = stored.format in ("JPEG", "MPO")
+    return _interned(
+        Facts(
             width=stored.width,
             height=stored.height,
             mode=stored.mode,
             format=stored.format or "",
-            bytes=len(data),
-            subsampling=JpegImagePlugin.get_sampling(stored) if jpeg else -1,
-            quantization=_interned(tuple(map(tuple, stored.quantization.values()))) if jpeg else (),
+            subsampling=JpegImagePlugin.get_sampling(stored) if is_jpeg else -1,
+            quantization=tuple(map(tuple, stored.quantization.values())) if is_jpeg else (),
             metadata=_metadata(stored),
-            hash=hash_of(data),
-            pixel_hash=hash_of(pixels),
         )
+    )
+
+
+@functools.lru_cache(1024)
+def _interned(facts: Facts) -> Facts:
+    return facts
 
 
 def _metadata(stored: Image.Image) -> int:
@@ -124,12 +152,6 @@ def _metadata(stored: Image.Image) -> int:
         bool(said.get("progressive") or said.get("interlace")),
     )
     return sum(bit << place for place, bit in enumerate(held))
-
-
-@functools.lru_cache(1024)
-def _interned(tables: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
-    """Equal tables as one object: a worker sends it once for all images of a task."""
-    return tables
 
 
 def decode_many(files: Iterable[str | Path | bytes | BadImage], resize: Resize) -> list[Decoded | BadImage]:

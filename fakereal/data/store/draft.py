@@ -13,6 +13,7 @@ from fakereal.data.store.decode import BadImage, Decoded
 from fakereal.data.store.entries import Entry
 from fakereal.data.store.store import ROW
 
+WRITTEN = 2**20  # bytes of pixels at once
 EVERY = 5.0  # seconds: as much work is lost at most, and smaller data sets are never kept in parts
 
 
@@ -38,7 +39,7 @@ class Draft:
         folder.mkdir(exist_ok=True)
         self._load(image_bytes)
         size = image_bytes * sum(len(rows) for rows, _ in self.kept)
-        self.pixels = (folder / "pixels.bin").open("ab")
+        self.pixels = (folder / "pixels.bin").open("ab", WRITTEN)
         self.pixels.truncate(size)
 
     def __len__(self) -> int:
@@ -88,10 +89,10 @@ class Draft:
         self.rows, self.paths = [], []
 
     def _row(self, image: Decoded, split: int, label: int) -> tuple:
-        tables = self.tables
-        quantization = tables.setdefault(image.quantization, len(tables)) if image.quantization else -1
-        facts = (image.width, image.height, image.bytes, image.mode.encode(), image.format.encode())
-        return (split, label, *facts, image.subsampling, quantization, image.metadata, image.hash, image.pixel_hash)
+        tables, facts = self.tables, image.facts
+        quantization = tables.setdefault(facts.quantization, len(tables)) if facts.quantization else -1
+        said = (facts.width, facts.height, image.bytes, facts.mode.encode(), facts.format.encode())
+        return (split, label, *said, facts.subsampling, quantization, facts.metadata, image.hash, image.pixel_hash)
 
     def _load(self, image_bytes: int) -> None:
         pixels = self.folder / "pixels.bin"

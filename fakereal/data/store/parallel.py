@@ -1,4 +1,4 @@
-"""Decoding many files: at first in this process, and what is left after a while in one process a core."""
+"""Decoding many files: in this process, or what takes long in one process a core."""
 
 import multiprocessing
 import os
@@ -19,22 +19,37 @@ Images = Iterator[tuple[Entry, Decoded | BadImage]]
 # A task is a chunk: so many files, or so many bytes of files and of the pixels that they become.
 CHUNK_FILES = 256
 CHUNK_BYTES = 8 * 2**20
-ALONE = 2.0  # seconds after which more processes help: about as long as they take to start
+ALONE = 2.0  # seconds after which more processes may help: about as long as they take to start
+SENT = 150e-6  # seconds of decoding an image below which they do not: sending it takes this process nearly as long
+SAMPLE = 0.2  # seconds of decoding that are enough to tell
 IN_FLIGHT = 2**30  # bytes of files that wait; only single huge files come near
 
 
 def decode_all(entries: Iterable[Entry], resize: Resize, alone: float | None = None) -> Images:
     """Each entry with its image, in order. To be closed, so that no process outlives an error.
 
-    `alone`: seconds after which more processes are started; None: ALONE.
+    `alone`: seconds after which more processes are started if that is faster; 0: they are, at once; None: ALONE.
     """
-    alone = ALONE if alone is None else alone
-    chunks, begun = _chunks(entries, 3 * resize.size**2), time.monotonic()
-    for chunk in chunks:
-        yield from zip(chunk, decode_many(_contents(chunk), resize), strict=True)
-        if time.monotonic() - begun > alone and cores() > 1:
-            break
+    chunks = _chunks(entries, 3 * resize.size**2)
+    yield from _in_this_process(chunks, resize, ALONE if alone is None else alone)
     yield from _in_processes(chunks, resize, cores())
+
+
+def _in_this_process(chunks: Iterable[list[Entry]], resize: Resize, alone: float) -> Images:
+    """Until more processes would be faster."""
+    start = time.perf_counter()
+    spent, count = 0.0, 0  # on images, of late
+    for chunk in chunks if alone else ():
+        began = time.perf_counter()
+        images = decode_many(_contents(chunk), resize)
+        spent, count = spent + time.perf_counter() - began, count + len(chunk)
+        yield from zip(chunk, images, strict=True)
+        if time.perf_counter() - start < alone:
+            spent, count = 0.0, 0
+        elif spent >= SAMPLE and cores() > 1:
+            if spent / count > SENT:
+                return
+            spent, count = 0.0, 0
 
 
 def _chunks(entries: Iterable[Entry], pixel_bytes: int) -> Iterator[list[Entry]]:

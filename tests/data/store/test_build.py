@@ -102,11 +102,11 @@ def test_rows_say_what_the_files_are(tmp_path, image_tree, build, ending):
         split, label, _ = name.split("/")
         assert (row["split"], row["label"]) == ({"train": 0, "test": 2}[split], CLASSES.index(label))
         assert row["hash"] == expected.hash.rstrip(b"\0") and (row["width"], row["height"]) == (40, 40)
-        assert row["format"].decode() == expected.format and row["bytes"] == (tree / name).stat().st_size
+        assert row["format"].decode() == expected.facts.format and row["bytes"] == (tree / name).stat().st_size
         np.testing.assert_array_equal(image, expected.pixels)
     if ending == "jpg":
         tables = store.meta["quantization"][store.table["quantization"][0]]
-        assert tables == [list(table) for table in expected.quantization]
+        assert tables == [list(table) for table in expected.facts.quantization]
     else:
         assert (store.table["quantization"] == -1).all()
 

@@ -229,7 +229,7 @@ def test_the_limit_on_pixels_is_not_a_limit_on_photographs():
     assert MAX_PIXELS > 80e6
     width = 5_000
     data = png(width, width, 1, 0, bytes(width * (1 + (width + 7) // 8)))
-    assert decode(data, Resize(8)).width == width
+    assert decode(data, Resize(8)).facts.width == width
 
 
 def test_garbage_after_the_end_does_no_harm():
@@ -274,17 +274,17 @@ def test_an_image_of_the_right_size_is_not_resampled():
 def test_the_facts_of_a_jpeg(subsampling):
     data = encode(big(COLOURS), "JPEG", quality=61, subsampling=subsampling)
     decoded = decode(data, Resize(8))
-    assert (decoded.width, decoded.height, decoded.mode, decoded.format) == (48, 32, "RGB", "JPEG")
-    assert decoded.bytes == len(data) and decoded.subsampling == subsampling
+    assert decoded.facts[:4] == (48, 32, "RGB", "JPEG")
+    assert decoded.bytes == len(data) and decoded.facts.subsampling == subsampling
     tables = Image.open(io.BytesIO(data)).quantization
-    assert decoded.quantization == tuple(tuple(table) for table in tables.values())
+    assert decoded.facts.quantization == tuple(tuple(table) for table in tables.values())
     assert JpegImagePlugin.get_sampling(Image.open(io.BytesIO(data))) == subsampling
     assert decoded.hash == blake2b(data, digest_size=16).digest()
     assert decoded.pixel_hash == blake2b(decoded.pixels.tobytes(), digest_size=16).digest()
 
 
 def metadata_of(image_format, image=COLOURS, **options):
-    bits = decode(encode(big(image), image_format, **options), Resize(8)).metadata
+    bits = decode(encode(big(image), image_format, **options), Resize(8)).facts.metadata
     return {name for bit, name in enumerate(METADATA) if bits >> bit & 1}
 
 
@@ -305,10 +305,10 @@ def test_what_a_file_has_beside_its_pixels():
 
 def test_the_facts_of_other_images():
     decoded = decode(encode(Image.new("LA", (5, 3)), "PNG"), Resize(8))
-    assert (decoded.width, decoded.height, decoded.mode, decoded.format) == (5, 3, "LA", "PNG")
-    assert decoded.subsampling == -1 and decoded.quantization == ()
+    assert decoded.facts[:4] == (5, 3, "LA", "PNG")
+    assert decoded.facts.subsampling == -1 and decoded.facts.quantization == ()
     grey = decode(encode(Image.new("L", (9, 9)), "JPEG"), Resize(8))
-    assert grey.subsampling == -1 and len(grey.quantization) == 1
+    assert grey.facts.subsampling == -1 and len(grey.facts.quantization) == 1
 
 
 def test_a_path_gives_what_its_bytes_give(tmp_path):
@@ -351,7 +351,7 @@ def test_a_forbidden_file(tmp_path):
 def test_many_at_once_keep_their_order_and_the_bad_their_place():
     refused = BadImage("a link")
     first, second, third, fourth = decode_many([PNG, b"no image", refused, JPEG], Resize(8))
-    assert (first.format, fourth.format) == ("PNG", "JPEG")
+    assert (first.facts.format, fourth.facts.format) == ("PNG", "JPEG")
     assert isinstance(second, BadImage) and third is refused
     assert first.pixels.shape == (8, 8, 3)
 
