@@ -1,14 +1,14 @@
 """The LightningModule: a backbone with one logit, its preprocessing, loss, metrics and checkpoint contents."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import lightning as L
 import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
-from torchmetrics import CatMetric, MeanMetric
+from torchmetrics import CatMetric, MeanMetric, MetricCollection
 from typing_extensions import TypedDict
 
 from fakereal import CLASSES
@@ -18,6 +18,7 @@ from fakereal.models.backbones import create_backbone, eval_frozen_modules, set_
 from fakereal.models.backbones.stem import Stem
 
 CHECKPOINT_FORMAT = 1
+COUNTED_AT_ONCE = 50  # batches of training: updating metrics takes as long for many images as for few
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 Rate = Annotated[float, Field(ge=0, lt=1)]
 
@@ -27,6 +28,15 @@ class Normalization(TypedDict):
 
     mean: list[float]
     std: list[float]
+
+
+class Seen(NamedTuple):
+    """Of a batch, each (B,): losses, logits, labels, and weights, of which 0 is padding."""
+
+    losses: Tensor
+    logits: Tensor
+    label: Tensor
+    weight: Tensor
 
 
 class Classifier(L.LightningModule):
@@ -84,6 +94,7 @@ class Classifier(L.LightningModule):
         self.val_metrics = binary_metrics(self.threshold).clone(prefix="val/")
         self.val_logits, self.val_labels = (CatMetric(nan_strategy="disable") for _ in range(2))
         self.losses = nn.ModuleDict({stage: MeanMetric() for stage in ("fit", "val")})
+        self.uncounted: list[Seen] = []  # batches of training that the metrics lack
 
     def _known_normalization(self, normalization: str | Normalization) -> Normalization:
         if normalization == "imagenet":
@@ -107,11 +118,16 @@ class Classifier(L.LightningModule):
 
     def prepared(self, images: Tensor) -> Tensor:
         """What the backbone sees of uint8 images (B, 3, H, W): float32, resized and normalised."""
-        pixels = images.float().div_(255)
+        pixels = images.float()
         if (size := self.hparams.image_size) and pixels.shape[-2:] != (size, size):
             pixels = F.interpolate(pixels, (size, size), mode="bilinear", antialias=True, align_corners=False)
-        pixels = (pixels - self.mean) / self.std
-        return pixels.contiguous(memory_format=torch.channels_last) if self.hparams.channels_last else pixels
+        layout = torch.channels_last if self.hparams.channels_last else torch.contiguous_format
+        # In one pass, with figures for each pixel: three channels side by side are slow to broadcast over.
+        shift, scale = (
+            figures.expand(1, 3, *pixels.shape[-2:]).contiguous(memory_format=layout)
+            for figures in (-self.mean / self.std, 1 / (255 * self.std))
+        )
+        return torch.addcmul(shift, pixels.contiguous(memory_format=layout), scale)
 
     def answer(self, images: Tensor) -> Tensor:
         """Logits (B,) as they are evaluated: of the images, or with `tta` averaged with those of their mirrors."""
@@ -138,6 +154,7 @@ class Classifier(L.LightningModule):
             self.backbone.compile()
 
     def on_train_start(self) -> None:
+        self.uncounted.clear()  # of a training that was interrupted
         self._freeze()  # an epoch that is resumed halfway has no on_train_epoch_start
 
     def on_train_epoch_start(self) -> None:
@@ -156,37 +173,45 @@ class Classifier(L.LightningModule):
             eval_frozen_modules(self.backbone)
         return self
 
-    def _step(self, batch: dict[str, Tensor], stage: str) -> tuple[Tensor, Tensor]:
-        """Loss (the weighted sum over the batch) and logits (B,)."""
+    def _step(self, batch: dict[str, Tensor], stage: str) -> tuple[Tensor, Seen]:
+        """Loss (the weighted sum over the batch), and what the figures are made of."""
         logits = (self if stage == "fit" else self.answer)(batch["image"])
         label, weight = batch["label"], batch["weight"]
         smoothing = self.hparams.label_smoothing if stage == "fit" else 0.0
         target = label * (1 - smoothing) + smoothing / 2
         pos_weight = self.pos_weight if stage == "fit" else None
         losses = F.binary_cross_entropy_with_logits(logits, target, pos_weight=pos_weight, reduction="none")
-        self.losses[stage].update(losses.detach(), (weight > 0).float())
-        return (losses * weight).sum(), logits.detach()
+        return (losses * weight).sum(), Seen(losses.detach(), logits.detach(), label, weight)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        loss, logits = self._step(batch, "fit")
-        real = batch["weight"] > 0  # padding of an uneven last batch counts nowhere
-        self.train_metrics.update(torch.sigmoid(logits[real]), batch["label"][real].int())
-        self.log("train/loss_step", loss.detach())
+        loss, seen = self._step(batch, "fit")
+        self.uncounted.append(seen)
+        if len(self.uncounted) == COUNTED_AT_ONCE or self.trainer.is_last_batch:
+            self._count(Seen(*map(torch.cat, zip(*self.uncounted, strict=True))), "fit", self.train_metrics)
+            self.uncounted.clear()
+        if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # else Lightning takes it, and drops it
+            self.log("train/loss_step", loss.detach())
         if self.trainer.is_last_batch:
             self.log("train/loss", self.losses["fit"], on_step=False, on_epoch=True)
             self.log_dict(self.train_metrics, on_step=False, on_epoch=True)
         return loss
+
+    def _count(self, seen: Seen, stage: str, metrics: MetricCollection) -> tuple[Tensor, Tensor]:
+        """Updates loss and metrics; the logits and labels without padding, which counts nowhere."""
+        real = seen.weight > 0
+        logits, label = seen.logits[real], seen.label[real]
+        self.losses[stage].update(seen.losses[real])
+        metrics.update(torch.sigmoid(logits), label.int())
+        return logits, label
 
     def on_validation_epoch_start(self) -> None:
         self.val_logits.reset()
         self.val_labels.reset()
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        _, logits = self._step(batch, "val")
-        real, probability = batch["weight"] > 0, torch.sigmoid(logits)
-        self.val_metrics.update(probability[real], batch["label"][real].int())
-        self.val_logits.update(logits[real])
-        self.val_labels.update(batch["label"][real])
+        logits, label = self._count(self._step(batch, "val")[1], "val", self.val_metrics)
+        self.val_logits.update(logits)
+        self.val_labels.update(label)
         self.log("val/loss", self.losses["val"], on_step=False, on_epoch=True)
         self.log_dict(self.val_metrics, on_step=False, on_epoch=True)
 

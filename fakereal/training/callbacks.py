@@ -86,26 +86,26 @@ class Throughput(Callback):
 class FiniteLoss(Callback):
     """Stops the run at the first loss that is not a number or infinite, and says at which step.
 
-    The flag stays on the device and is read every `every` steps and at the end of the epoch: reading it each
-    step would make a GPU wait.
+    Losses are looked at every `every` steps and at the end of the epoch: doing so each step would make a GPU wait.
     """
 
     def __init__(self, every: int = 50):
         self.every = every
-        self.first_bad: torch.Tensor | None = None
+        self.recent: list[tuple[int, torch.Tensor]] = []
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        loss, step = outputs["loss"], trainer.fit_loop.epoch_loop.total_batch_idx
-        never = torch.tensor(2**62, device=loss.device)
-        first = self.first_bad if self.first_bad is not None else never
-        self.first_bad = torch.where(torch.isfinite(loss), first, torch.minimum(first, torch.full_like(never, step)))
-        if (batch_idx + 1) % self.every == 0 or trainer.is_last_batch:
+        self.recent.append((trainer.fit_loop.epoch_loop.total_batch_idx, outputs["loss"]))
+        if len(self.recent) == self.every or trainer.is_last_batch:
             self._check(trainer)
 
     def _check(self, trainer: L.Trainer) -> None:
-        if (step := int(self.first_bad.item())) < 2**62:
+        steps, losses = zip(*self.recent, strict=True)
+        self.recent.clear()
+        bad = ~torch.stack(losses).isfinite()
+        if bad.any():
+            first = steps[int(bad.int().argmax())]
             raise UserError(
-                f"The loss was not a finite number at step {step} (epoch {trainer.current_epoch}). Lower "
+                f"The loss was not a finite number at step {first} (epoch {trainer.current_epoch}). Lower "
                 "optimizer.lr, set trainer.gradient_clip_val=1, or train in trainer.precision=32-true."
             )
 

@@ -31,10 +31,10 @@ def test_every_shipped_network_trains_on_a_cifake_batch(name):
         classifier.normalize_by({"mean": [0.5] * 3, "std": [0.25] * 3})
     optimizer = torch.optim.SGD(classifier.parameters(), lr=0.01)
     before = classifier.backbone.get_classifier().weight.clone()
-    loss, logits = classifier._step(batch(), "fit")
+    loss, seen = classifier._step(batch(), "fit")
     loss.backward()
     optimizer.step()
-    assert logits.shape == (4,) and torch.isfinite(loss)
+    assert seen.logits.shape == (4,) and torch.isfinite(loss)
     assert all(p.grad is not None for p in classifier.parameters())
     assert not torch.equal(before, classifier.backbone.get_classifier().weight)
 
@@ -54,8 +54,8 @@ def test_pixels_are_resized_and_normalised_inside():
 def test_loss_is_binary_cross_entropy_of_fake_with_smoothing_and_weight():
     classifier = Classifier("test_resnet", label_smoothing=0.2, pos_weight=3.0).eval()
     given = batch()
-    loss, logits = classifier._step(given, "fit")
-    p = torch.sigmoid(logits)
+    loss, seen = classifier._step(given, "fit")
+    p = torch.sigmoid(seen.logits)
     target = given["label"] * 0.8 + 0.1
     expected = -(3 * target * p.log() + (1 - target) * (1 - p).log()).mean()
     torch.testing.assert_close(loss, expected)
@@ -67,9 +67,11 @@ def test_padding_weighs_nothing_in_loss_and_metrics():
     classifier = Classifier("test_resnet").eval()
     given = batch(count=3)
     given["weight"] = torch.tensor([0.5, 0.5, 0.0])
-    loss, logits = classifier._step(given, "val")
-    expected = F.binary_cross_entropy_with_logits(logits[:2], given["label"][:2])
+    loss, seen = classifier._step(given, "val")
+    expected = F.binary_cross_entropy_with_logits(seen.logits[:2], given["label"][:2])
     torch.testing.assert_close(loss, expected)
+    logits, label = classifier._count(seen, "val", classifier.val_metrics)
+    assert len(logits) == len(label) == 2
     torch.testing.assert_close(classifier.losses["val"].compute(), expected)
 
 

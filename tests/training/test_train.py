@@ -8,6 +8,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from fakereal.models.checkpoint import load_classifier
+from fakereal.models.classifier import Classifier
 
 
 @pytest.fixture
@@ -48,6 +49,25 @@ def test_metrics_are_those_of_the_best_checkpoint(trained):
     assert len(seen) == 2
     assert metrics["val/accuracy"] == pytest.approx(max(seen), abs=1e-6)
     assert metrics["best_epoch"] == seen.index(max(seen)) + 1
+
+
+def test_an_epoch_counts_every_image_once_however_many_batches_it_has(run, quick, tmp_path, monkeypatch):
+    monkeypatch.setattr("fakereal.models.classifier.COUNTED_AT_ONCE", 4)
+    seen, step = [], Classifier._step
+
+    def spied(self, batch, stage):
+        loss, figures = step(self, batch, stage)
+        seen.append((stage, figures))
+        return loss, figures
+
+    monkeypatch.setattr(Classifier, "_step", spied)
+    assert run("train", *quick, "data.batch_size=15").code == 0
+    losses, logits, label, _ = map(torch.cat, zip(*(figures for stage, figures in seen if stage == "fit"), strict=True))
+    assert len(label) == 144 and sum(stage == "fit" for stage, _ in seen) == 10  # 4, 4, and what is left
+    with (tmp_path / "run" / "csv" / "version_0" / "metrics.csv").open() as file:
+        row = next(row for row in csv.DictReader(file) if row["train/loss"])
+    assert float(row["train/loss"]) == pytest.approx(losses.mean().item(), rel=1e-5)
+    assert float(row["train/accuracy"]) == pytest.approx(((logits > 0) == label).float().mean().item())
 
 
 def test_tensorboard_events_hold_scalars_images_curves_and_hparams(trained):
