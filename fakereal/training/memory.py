@@ -1,11 +1,27 @@
-"""Says what to lower when memory runs out."""
+"""Keeps the memory of one step for the next, and says what to lower when it runs out."""
 
+import ctypes
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
 from fakereal.config.errors import UserError
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
+
+
+def keep_freed_memory() -> None:
+    """Makes malloc keep what is freed, in this process and from now on; without effect where it is not glibc's.
+
+    By itself it returns large blocks at once, and the kernel has to clear as many pages for the next step: of AlexNet's
+    steps on a CPU that was two fifths. Memory stays at its peak then, which from one step to the next it does anyway.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt:
+        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 @contextmanager
