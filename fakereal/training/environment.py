@@ -10,6 +10,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from fakereal.config.errors import UserError
+from fakereal.training.memory import keep_freed_memory
 
 QUIET = (
     ".*does not have many workers.*",  # our loader needs none: a batch is one gather
@@ -21,7 +22,8 @@ QUIET = (
 
 
 def prepare(cfg: DictConfig) -> None:
-    """Threads, matrix precision, and Lightning's own log lines, of which only warnings are wanted."""
+    """Threads, memory, matrix precision, and Lightning's own log lines, of which only warnings are wanted."""
+    keep_freed_memory()
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
     torch.set_float32_matmul_precision("high")  # TF32 on GPUs that have it

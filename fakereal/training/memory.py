@@ -16,7 +16,7 @@ def keep_freed_memory() -> None:
     """Makes malloc keep what is freed, in this process and from now on; without effect where it is not glibc's.
 
     By itself it returns large blocks at once, and the kernel has to clear as many pages for the next step: of AlexNet's
-    steps on a CPU that was two fifths. Memory stays at its peak then, which from one step to the next it does anyway.
+    steps on a CPU that was two fifths. So memory stays at its peak, which it reaches at every step anyway.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt:

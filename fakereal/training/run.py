@@ -19,7 +19,7 @@ from fakereal.sweeps.jobs import in_sweep
 from fakereal.training.best import best_metrics
 from fakereal.training.environment import prepare, refuse_unsafe_ddp
 from fakereal.training.figures import log_hparams, show_gallery
-from fakereal.training.memory import explained_out_of_memory, keep_freed_memory
+from fakereal.training.memory import explained_out_of_memory
 from fakereal.training.provenance import provenance
 from fakereal.training.summary import print_summary
 
@@ -36,7 +36,6 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     goes_on = in_sweep() and cfg.ckpt_path is None and (out / LAST).exists()
     resume = find_resume("last" if goes_on else cfg.ckpt_path, out)
     prepare(cfg)
-    keep_freed_memory()
 
     L.seed_everything(cfg.seed, verbose=False)
     # Where weights come from a checkpoint, those of the internet are not asked for.

@@ -31,8 +31,10 @@ def forward(checkpoint: str, images: int, batch: int, overrides: list[str]) -> N
     from fakereal.benchmarking.loops.task import composed
     from fakereal.config.build import build
     from fakereal.evaluation.ensemble import Ensemble, load_members
+    from fakereal.training.memory import keep_freed_memory
 
     cfg = composed("predict", [f"ckpt_path={checkpoint}", "images=.", *overrides])
+    keep_freed_memory()
     fabric = build(cfg.trainer, devices=1)
     network = fabric.setup_module(Ensemble(load_members(checkpoint, None, own_data=False)))
     pixels = torch.randint(0, 256, (batch, 32, 32, 3), dtype=torch.uint8).permute(0, 3, 1, 2).to(fabric.device)

@@ -15,7 +15,6 @@ from torch import nn
 from fakereal.config import CONF
 from fakereal.config.build import build
 from fakereal.data.store.parallel import cores
-from fakereal.training.environment import prepare
 
 
 @dataclass(frozen=True)
@@ -51,10 +50,12 @@ def begin() -> tuple[Task, DictConfig, torch.device]:
 
 
 def composed(name: str, overrides: list[str]) -> DictConfig:
-    """The config of a command; this process is set up for it."""
+    """The config of a command; this process has the same threads, but is not set up otherwise (`prepare`)."""
     with initialize_config_dir(CONF, version_base="1.3"):
         cfg = compose(name, overrides)
-    prepare(cfg)
+    if cfg.threads:
+        torch.set_num_threads(cfg.threads)
+    torch.set_float32_matmul_precision("high")
     return cfg
 
 
