@@ -11,19 +11,24 @@ from rich.table import Table
 from fakereal.benchmarking.bench import Row
 from fakereal.reporting.rows import write_rows
 
-HEADER = ("figure", "of", "against", "ratio", "least to greatest", "wanted", "ours", "theirs", "unit")
+HEADER = ("figure", "of", "against", "median (least to greatest)", "wanted", "ours", "theirs")
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    """What a person reads in a row: medians, and the spread over the repeats."""
+    """What a person reads in a row: a ratio, or a figure with its unit, and whether it is good enough."""
     bound = "" if row.wanted is None else f"{'at most' if row.at_most else 'at least'} {row.wanted:g}"
     if row.reached is not None:
         bound += ", reached" if row.reached else ", missed"
-    spread = f"{row.low:.3g} to {row.high:.3g} (n = {row.repeats})"
-    if not row.against:
-        return row.figure, row.subject, "", "", spread, bound, f"{row.value:.3g}", "", row.unit
-    ours, theirs = f"{row.ours:,.4g}", f"{row.theirs:,.4g}"
-    return row.figure, row.subject, row.against, f"{row.value:.3g}", spread, bound, ours, theirs, row.unit
+    unit = "" if row.against else f" {row.unit}"
+    value = f"{row.value:.3g}{unit}"
+    if row.repeats > 1:
+        value += f" ({row.low:.3g} to {row.high:.3g}, n = {row.repeats})"
+    both = ("" if side is None else f"{_four_digits(side)} {row.unit}" for side in (row.ours, row.theirs))
+    return row.figure, row.subject, row.against, value, bound, *both
+
+
+def _four_digits(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 def printed(rows: list[Row], console: Console) -> None:

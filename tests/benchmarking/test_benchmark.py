@@ -31,7 +31,7 @@ def test_what_is_written_can_be_read_again(tmp_path):
             ("memory", "True"),
         ]
     table = (tmp_path / "benchmark.md").read_text()
-    assert "| cnn | limit | 0.941 | 0.941 to 0.941 (n = 1) | at least 0.95, missed | 1,600 | 1,700 |" in table
+    assert "| cnn | limit | 0.941 | at least 0.95, missed | 1,600 images/s | 1,700 images/s |" in table
     assert "cpu a fast one, threads 2" in table and len({len(cells(row)) for row in rows}) == 1
 
 
