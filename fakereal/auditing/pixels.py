@@ -43,10 +43,16 @@ def pixel_facts(images: ImageSet, advance: Callable[[int], None] = lambda done: 
 
 
 def _facts(pixels: np.ndarray) -> tuple[np.ndarray, ...]:
-    colours = pixels.reshape(len(pixels), -1, 3).astype(np.float32) / 255
     grey = to_grey(pixels)
     flat = grey.std((1, 2)) < FLAT
-    return perceptual_hashes(grey), flat, colours.mean(1), colours.std(1), power_spectrum(grey)
+    return perceptual_hashes(grey), flat, *colour_moments(pixels), power_spectrum(grey)
+
+
+def colour_moments(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each colour, float32 (B, 3) in [0, 1], of uint8 (B, H, W, 3)."""
+    # Each colour's values side by side: numpy takes fifteen times as long over every third.
+    colours = pixels.reshape(len(pixels), -1, 3).transpose(0, 2, 1).astype(np.float32, order="C") / 255
+    return colours.mean(2), colours.std(2)
 
 
 def to_grey(pixels: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fakereal.auditing.pixels import power_spectrum, to_grey
+from fakereal.auditing.pixels import colour_moments, power_spectrum, to_grey
 
 DIRECTIONS = 32  # of features: 64 or all separate no better, and 2,048 features stay 0.3 MB
 LIMIT = 4000  # validation images that are enough
@@ -85,9 +85,7 @@ def pixel_statistics(images: Tensor) -> Tensor:
     size = images.shape[-1]
     start = max(0, size - LARGEST) // 2
     middle = images[..., start : start + LARGEST, start : start + LARGEST].permute(0, 2, 3, 1).cpu().numpy()
-    colours = middle.reshape(len(middle), -1, 3).astype(np.float32) / 255
-    parts = colours.mean(1), colours.std(1), power_spectrum(to_grey(middle))
-    return torch.from_numpy(np.concatenate(parts, axis=1))
+    return torch.from_numpy(np.concatenate([*colour_moments(middle), power_spectrum(to_grey(middle))], axis=1))
 
 
 @dataclass
