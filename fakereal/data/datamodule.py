@@ -22,6 +22,8 @@ from fakereal.data.transforms.augment import Augment
 
 log = logging.getLogger(__name__)
 
+EXACT = 256  # bytes, and squares of bytes, of which float32 holds the sum to the last digit
+BATCH_BYTES = 2**22  # of pixels that are summed at once
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -176,15 +178,20 @@ class ImageDataModule(L.LightningDataModule):
     def channel_statistics(self) -> tuple[list[float], list[float]]:
         """Mean and standard deviation of each channel over all pixels of the train split, in [0, 1].
 
-        One pass over the pixels, in exact integer sums.
+        One pass over the pixels, in exact sums.
         """
-        rows, counts = self.splits["train"].rows, np.zeros((3, 256), dtype=np.int64)
-        for start in range(0, len(rows), 4096):
-            pixels = self.images.gather(rows[start : start + 4096])
-            counts += np.stack([np.bincount(pixels[..., channel].ravel(), minlength=256) for channel in range(3)])
-        levels = np.arange(256) / 255
-        mean = counts @ levels / counts.sum(1)
-        std = np.sqrt(counts @ levels**2 / counts.sum(1) - mean**2)
+        rows = self.splits["train"].rows
+        count = max(1, min(EXACT, BATCH_BYTES // (3 * self.size**2)))
+        sums, squares = np.zeros(3), np.zeros(3)
+        for start in range(0, len(rows), count):
+            pixels = self.images.gather(rows[start : start + count])
+            values = pixels.reshape(len(pixels), -1).astype(np.float32)
+            sums += values.sum(0).reshape(-1, 3).sum(0, dtype=np.float64)
+            values *= values
+            squares += values.sum(0).reshape(-1, 3).sum(0, dtype=np.float64)
+        number = len(rows) * self.size**2
+        mean = sums / number / 255
+        std = np.sqrt(np.maximum(squares / number / 255**2 - mean**2, 0))
         return mean.round(6).tolist(), std.clip(1e-3).round(6).tolist()
 
     def file_sizes(self, name: str) -> tuple[np.ndarray, np.ndarray]:
