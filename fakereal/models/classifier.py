@@ -9,25 +9,17 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 from torchmetrics import CatMetric, MeanMetric, MetricCollection
-from typing_extensions import TypedDict
 
 from fakereal import CLASSES
 from fakereal.config.errors import UserError
 from fakereal.evaluation.metrics import binary_metrics, training_metrics
 from fakereal.models.backbones import create_backbone, eval_frozen_modules, set_frozen
 from fakereal.models.backbones.stem import Stem
+from fakereal.models.preprocessing import IMAGENET, Normalization, preprocess
 
 CHECKPOINT_FORMAT = 1
 COUNTED_AT_ONCE = 50  # batches of training: updating metrics takes as long for many images as for few
-IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 Rate = Annotated[float, Field(ge=0, lt=1)]
-
-
-class Normalization(TypedDict):
-    """Mean and standard deviation of each channel, of pixels in [0, 1]."""
-
-    mean: list[float]
-    std: list[float]
 
 
 class Seen(NamedTuple):
@@ -118,16 +110,8 @@ class Classifier(L.LightningModule):
 
     def prepared(self, images: Tensor) -> Tensor:
         """What the backbone sees of uint8 images (B, 3, H, W): float32, resized and normalised."""
-        pixels = images.float()
-        if (size := self.hparams.image_size) and pixels.shape[-2:] != (size, size):
-            pixels = F.interpolate(pixels, (size, size), mode="bilinear", antialias=True, align_corners=False)
-        layout = torch.channels_last if self.hparams.channels_last else torch.contiguous_format
-        # In one pass, with figures for each pixel: three channels side by side are slow to broadcast over.
-        shift, scale = (
-            figures.expand(1, 3, *pixels.shape[-2:]).contiguous(memory_format=layout)
-            for figures in (-self.mean / self.std, 1 / (255 * self.std))
-        )
-        return torch.addcmul(shift, pixels.contiguous(memory_format=layout), scale)
+        options = self.hparams
+        return preprocess(images, self.mean, self.std, options.image_size, options.channels_last)
 
     def answer(self, images: Tensor) -> Tensor:
         """Logits (B,) as they are evaluated: of the images, or with `tta` averaged with those of their mirrors."""

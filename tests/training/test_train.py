@@ -144,8 +144,6 @@ def test_metrics_of_an_averaged_run_are_those_of_its_best_checkpoint(run, quick,
 
 
 def test_freezing_keeps_the_backbone_and_trains_the_head(run, quick, tmp_path):
-    from fakereal.models.classifier import Classifier
-
     finished = run("train", *quick, "model.freeze=1", "trainer.max_epochs=2", "monitor=val/loss", "seed=5")
     assert finished.code == 0, finished.text
     import lightning as L
