@@ -11,6 +11,7 @@ import numpy as np
 import simplejpeg
 
 START_OF_SCAN, HUFFMAN_TABLES = 0xDA, 0xC4
+WITH_LENGTH = frozenset([*range(0xC0, 0xD0), *range(0xDA, 0xFF)])  # markers of segments that say how long they are
 HEADER_BYTES = 4096  # longer ones hold previews or colour profiles, of images that take long enough by themselves
 KEPT = 1024  # headers
 
@@ -47,7 +48,7 @@ def header_of(data: bytes) -> bytes:
     if not data.startswith(b"\xff\xd8\xff"):
         return b""
     kept, at, end = [], 2, min(len(data) - 4, HEADER_BYTES)
-    while at < end and data[at] == 0xFF:
+    while at < end and data[at] == 0xFF and data[at + 1] in WITH_LENGTH:
         if data[at + 1] == START_OF_SCAN:
             return b"".join(kept)
         after = at + 2 + (data[at + 2] << 8 | data[at + 3])

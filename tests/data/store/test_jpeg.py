@@ -110,6 +110,14 @@ def test_a_decoder_that_gives_other_pixels_is_not_trusted(monkeypatch):
     assert decode_many(files, Resize(32))[4].pixels.any() and not jpeg._trusted
 
 
+@pytest.mark.parametrize(
+    "odd", [b"\xff", b"\xff\xd8", b"\xff\x01", b"\xff\xd0"], ids=["fill", "start", "TEM", "restart"]
+)
+def test_a_header_that_cannot_be_walked_through_is_left_to_pillow(odd):
+    data = photo()
+    assert jpeg.header_of(data) and jpeg.header_of(data[:2] + odd + data[2:]) == b""
+
+
 def test_few_headers_are_kept(monkeypatch):
     monkeypatch.setattr(jpeg, "KEPT", 4)
     for width in range(20, 40):
