@@ -9,7 +9,12 @@ from fakereal.config.command import start
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="train")
 def main(cfg: DictConfig) -> float:
-    """Runs one training; returns the best value of the monitored metric, which sweepers optimise."""
+    """Runs one training."""
+    return trained(cfg)
+
+
+def trained(cfg: DictConfig) -> float:
+    """The best value of the monitored metric, which sweepers optimise; a job that is finished already is not run."""
     from fakereal.sweeps.jobs import claimed
 
     with claimed(cfg.monitor) as metrics:

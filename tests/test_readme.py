@@ -46,7 +46,7 @@ def test_the_wheel_carries_the_configuration_and_runs_without_the_checkout(tmp_p
         names = archive.namelist()
         archive.extractall(tmp_path / "site")
     assert {"fakereal/conf/train.yaml", "fakereal/conf/model/resnet50.yaml", "fakereal/data/store/build.py"} <= {*names}
-    assert "fakereal/reporting/templates/report.html.jinja" in names
+    assert {"fakereal/reporting/templates/report.html.jinja", "hydra_plugins/fakereal_sweeper.py"} <= {*names}
     assert not [name for name in names if name.startswith(("tests/", "outputs/"))]
     words = "data=synthetic data.count=200 model=timm model.backbone=test_resnet trainer.max_epochs=1"
     command = f"{sys.executable} -m fakereal.train {words} hydra.run.dir=out threads=1"

@@ -10,7 +10,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-PRUNED = {".hydra", "checkpoints", "csv", "figures"}  # of a run; nothing that is looked for lies deeper
+from fakereal.config import SEARCH_KEYS
+
+PRUNED = "TrialPruned"  # what a search raises in a job that it gives up: no failure
+INNER = {".hydra", "checkpoints", "csv", "figures"}  # of a run; nothing that is looked for lies deeper
 
 
 class Unusable(Exception):
@@ -37,7 +40,7 @@ def results_below(roots: list[Path]) -> Iterator[Path]:
         for name, folders, files in os.walk(root):
             # a run's own output never holds another run
             holds = ".hydra" in folders or "metrics.json" in files
-            folders[:] = sorted((f for f in folders if f not in PRUNED), key=number_of)
+            folders[:] = sorted((f for f in folders if f not in INNER), key=number_of)
             if holds and (real := os.path.realpath(name)) not in seen:
                 seen.add(real)
                 yield Path(name)
@@ -114,10 +117,19 @@ def read_hydra(folder: Path) -> dict[str, Any]:
         return {}
 
 
+def command_of(folder: Path) -> str:
+    """Which command (`train`, `test`, ...) left a directory."""
+    try:
+        return str(read_hydra(folder)["job"]["config_name"])
+    except (KeyError, TypeError):
+        return "test" if (folder / "look.json").exists() else "train"
+
+
 def resume_command(folder: Path) -> str:
     """What to type to go on with a run that was stopped, also with one job of a sweep alone."""
     given = {"hydra.mode", "hydra.run.dir", "hydra.sweep.dir", "ckpt_path"}
-    words = [word for word in _words(folder) if word.lstrip("+~").split("=", 1)[0] not in given]
+    keys = [(word, word.lstrip("+~").split("=", 1)[0]) for word in _words(folder)]
+    words = [word for word, key in keys if key not in given and key.split(".")[0] not in SEARCH_KEYS]
     # an experiment may say hydra.mode=MULTIRUN, and one of its jobs is to run alone
     words += ["hydra.mode=RUN"] if read_hydra(folder).get("mode") == "MULTIRUN" else []
     words += [f"hydra.run.dir={folder.absolute()}", "ckpt_path=last"]

@@ -14,11 +14,12 @@ from fakereal.evaluation.ledger import looks_at, members_of
 from fakereal.reporting.baselines import Baselines, read_baselines
 from fakereal.reporting.comparisons import Pairs, compare
 from fakereal.reporting.curves import Curve, read_curves
-from fakereal.reporting.folders import expand, results_below
-from fakereal.reporting.runs import LeftOut, Run, command_of, name_runs, of_one_dataset, read_runs
+from fakereal.reporting.folders import command_of, expand, results_below
+from fakereal.reporting.runs import LeftOut, Run, name_runs, of_one_dataset, read_runs
 from fakereal.reporting.settings import Group, by_settings, label, ranked, varied_keys
 from fakereal.reporting.tested import Joined, Tested, join, read_tests
 
+TRAINS = ("train", "tune")
 STRANGER = "a test result of a checkpoint that belongs to no run of this report"
 
 
@@ -74,7 +75,7 @@ def gather(cfg: DictConfig) -> Findings:
     left_out = [LeftOut(pattern, "runs= names no directory there") for pattern in empty]
     folders = list(results_below(roots))
     commands = {folder: command_of(folder) for folder in folders}
-    runs, problems = read_runs([folder for folder in folders if commands[folder] == "train"], cfg.monitor)
+    runs, problems = read_runs([folder for folder in folders if commands[folder] in TRAINS], cfg.monitor)
     runs, others = of_one_dataset(runs)
     left_out += problems + others
     if not runs:

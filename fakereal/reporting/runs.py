@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fakereal.reporting.folders import (
+    PRUNED,
     Unusable,
     read_hydra,
     read_json,
@@ -64,14 +65,6 @@ class Run:
         return next((path.absolute() for path in paths if path.is_file()), None)
 
 
-def command_of(folder: Path) -> str:
-    """Which command (`train`, `test`, ...) left a directory."""
-    try:
-        return str(read_hydra(folder)["job"]["config_name"])
-    except (KeyError, TypeError):
-        return "test" if (folder / "look.json").exists() else "train"
-
-
 def read_runs(folders: Iterable[Path], monitor: str) -> tuple[list[Run], list[LeftOut]]:
     """All that can be reported of the training directories, and what is left out."""
     runs, left_out, by_digest = [], [], {}
@@ -98,7 +91,8 @@ def read_run(folder: Path, monitor: str) -> Run:
     error = folder / "error.txt"
     if error.exists():  # first: a job that is run again keeps its old metrics until it trains
         said = error.read_text(encoding="utf-8", errors="replace").split()
-        raise Unusable(f"failed: {' '.join(said)}")
+        pruned = said[:1] == [f"{PRUNED}:"]
+        raise Unusable(f"pruned: {' '.join(said[1:])}" if pruned else f"failed: {' '.join(said)}")
     if not (folder / "metrics.json").exists():
         raise Unusable(_unfinished(folder))
     metrics = read_json(folder / "metrics.json")

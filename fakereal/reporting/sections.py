@@ -9,6 +9,7 @@ from fakereal.reporting.figures import validation_images
 from fakereal.reporting.gallery import gallery_blocks
 from fakereal.reporting.gather import Findings
 from fakereal.reporting.looks import looks_blocks
+from fakereal.reporting.study_sections import study_blocks
 from fakereal.reporting.tables import (
     confusion,
     elsewhere_table,
@@ -32,6 +33,7 @@ def sections(found: Findings) -> list[Section]:
         ("curves", "Learning curves", curves_blocks),
         ("cost", "Accuracy against training time", cost_blocks),
         ("settings", "Accuracy against what was varied", settings_blocks),
+        ("search", "The search", study_blocks),
         ("confusion", "Confusion matrices", _confusions),
         ("gallery", "Errors, doubtful images and sure hits", gallery_blocks),
         ("pairs", "Pairs of tests", _pairs),

@@ -16,7 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from fakereal.evaluation.monitor import mode_of
-from fakereal.reporting.folders import number_of, read_overrides
+from fakereal.reporting.folders import PRUNED, number_of, read_overrides
 
 log = logging.getLogger(__name__)
 SHOWN = (
@@ -93,6 +93,8 @@ def as_text(header: list[str], body: list[list[Any]]) -> tuple[list[str], list[l
     columns = [name for name in header if name.removesuffix("_low").removesuffix("_high") == name]
     lines = []
     for values in (dict(zip(header, line, strict=True)) for line in body):
+        if str(values["error"]).startswith(PRUNED):
+            values |= {"val/accuracy": "pruned"}
         cells = []
         for name in columns:
             low, high = (values.get(f"{name}{end}", "") for end in ("_low", "_high"))
@@ -143,6 +145,6 @@ def report(sweep: Path, monitor: str) -> None:
     console.print(table)
     console.print(f"Results: {sweep / 'results.csv'}")
     for row in rows:
-        if row["error"]:
+        if row["error"] and not row["error"].startswith(PRUNED):
             chosen = " ".join(f"{key}={value}" for key, value in row["overrides"].items())
             console.print(f"Job {row['job']} ({chosen}) failed: {row['error']}", style="red")

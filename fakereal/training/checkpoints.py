@@ -14,7 +14,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from pydantic import Field
 
 from fakereal.evaluation.monitor import mode_of
-from fakereal.reporting.folders import Unusable, resume_command
+from fakereal.reporting.folders import Unusable, command_of, resume_command
 
 log = logging.getLogger(__name__)
 
@@ -137,6 +137,8 @@ class LastCheckpoint(Checkpoint):
 
 
 def _go_on(run: Path) -> str:
+    if command_of(run) == "tune":
+        return "the same command"
     try:
         return resume_command(run)
     except Unusable:  # there is no .hydra: hydra.output_subdir=null

@@ -1,0 +1,158 @@
+"""The loop of one worker: asks the study for settings, has them trained, and tells it what came of them."""
+
+import logging
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from filelock import FileLock
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.errors import HydraException
+from hydra.plugins.launcher import Launcher
+from hydra.utils import get_object
+from omegaconf import DictConfig, OmegaConf
+from optuna.trial import Trial, TrialState
+
+from fakereal.config import SEARCH_KEYS
+from fakereal.config.build import build
+from fakereal.config.errors import UserError
+from fakereal.config.schema import annotations_of, check
+from fakereal.tuning.space import Space, parse_space
+from fakereal.tuning.study import join_study, keep_copy, lock_of, put_back, recover, remaining
+
+log = logging.getLogger(__name__)
+ALIKE = 3  # failed trials, and none else, with the same error: the search ends
+
+
+def search(cfg: DictConfig, words: list[str], loader: ConfigLoader, launcher: Launcher) -> optuna.Study:
+    """Runs trials until the study has `n_trials` or `timeout` is over; a trial that fails is recorded, and no more.
+
+    UserError where the configuration is wrong, and where at the end no trial succeeded.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    _check(cfg)
+    space = parse_space(words, loader)
+    loader.load_sweep_config(cfg, space.example())  # a key that is none is told before there is a study
+    folder = Path(cfg.hydra.sweep.dir).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(cfg, folder / "multirun.yaml")
+    with FileLock(folder / ".study.lock"):
+        study = join_study(cfg, space, folder)
+    left = remaining(study, cfg.n_trials)
+    log.info("Study %s: %d trials of %d are to be begun", study.study_name, left, cfg.n_trials)
+    ends = time.monotonic() + (cfg.timeout or math.inf)
+    while time.monotonic() < ends and _run_batch(cfg, study, space, folder, launcher):
+        _refuse_hopeless(study)
+    if cfg.storage:
+        keep_copy(study, folder)
+    _conclude(study)
+    return study
+
+
+def _check(cfg: DictConfig) -> None:
+    """The keys of the search itself; each job checks its own, which lie below a directory that is not known here."""
+    check(OmegaConf.create({key: cfg[key] for key in ("seed", "monitor", *SEARCH_KEYS) if key in cfg}))
+
+
+def _run_batch(cfg: DictConfig, study: optuna.Study, space: Space, folder: Path, launcher: Launcher) -> bool:
+    """Whether there was a trial left to run; `n_jobs` at once."""
+    with FileLock(folder / ".study.lock"):  # two workers never ask at once, nor take each other for killed
+        recover(study, folder)
+        trials = []
+        for _ in range(min(cfg.n_jobs, remaining(study, cfg.n_trials))):
+            study.sampler = _sampler(cfg, len(study.get_trials(deepcopy=False)))
+            trials.append(study.ask(space.distributions))
+        locks = [lock_of(folder, trial.number) for trial in trials]
+        for lock in locks:
+            lock.acquire()
+    if not trials:
+        return False
+    told: set[int] = set()
+    try:
+        jobs = [[*space.overrides(trial.params), f"hydra.sweeper.trial={trial.number}"] for trial in trials]
+        for trial, job in zip(trials, _launch(launcher, jobs, trials[0].number), strict=True):
+            _tell(study, trial, job)
+            told.add(trial.number)
+    except HydraException as error:  # settings that cannot be composed: no trial will do better
+        for trial in trials:
+            _fail(study, trial, error)
+            told.add(trial.number)
+        raise
+    finally:
+        for trial, lock in zip(trials, locks, strict=True):
+            if trial.number not in told:
+                put_back(study, trial.number)
+            lock.release()
+    return True
+
+
+def _sampler(cfg: DictConfig, begun: int) -> optuna.samplers.BaseSampler:
+    """Seeded by the trial it is for: workers draw different values, and a study that goes on those it would have."""
+    takes = annotations_of(get_object(cfg.sampler._target_))
+    if "seed" not in takes or "seed" in cfg.sampler:
+        return build(cfg.sampler)
+    return build(cfg.sampler, seed=int(np.random.SeedSequence((cfg.seed, begun)).generate_state(1)[0]))
+
+
+def _launch(launcher: Launcher, jobs: list[list[str]], first: int) -> list[Any]:
+    """What each job returned; the error instead where a launcher lost them (a job that was killed)."""
+    try:
+        return list(launcher.launch(jobs, initial_job_idx=first))
+    except HydraException:
+        raise
+    except Exception as error:
+        return [error] * len(jobs)
+
+
+def _tell(study: optuna.Study, trial: Trial, job: JobReturn | Exception) -> None:
+    if isinstance(job, Exception):
+        _fail(study, trial, job)
+        return
+    result = job._return_value
+    if job.hydra_cfg is not None:
+        trial.set_user_attr("job", Path(job.hydra_cfg.hydra.runtime.output_dir).name)
+    if isinstance(result, optuna.TrialPruned):
+        study.tell(trial, state=TrialState.PRUNED)
+        log.info("Trial %d is pruned: %s", trial.number, result)
+    elif job.status == JobStatus.FAILED:
+        _fail(study, trial, result)
+    elif not isinstance(result, int | float) or not math.isfinite(result):
+        _fail(study, trial, ValueError(f"the monitored metric is {result}"))
+    else:
+        study.tell(trial, float(result))
+        best = study.best_trial
+        log.info("Trial %d: %.4f; the best is trial %d with %.4f", trial.number, result, best.number, best.value)
+
+
+def _fail(study: optuna.Study, trial: Trial, error: Exception) -> None:
+    text = f"{type(error).__name__}: {error}"
+    trial.set_user_attr("error", text[:1000])
+    study.tell(trial, state=TrialState.FAIL)
+    log.warning("Trial %d failed: %s", trial.number, text)
+
+
+def _refuse_hopeless(study: optuna.Study) -> None:
+    """UserError where all trials so far failed alike: what is wrong is none of what is searched."""
+    trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
+    errors = {trial.user_attrs.get("error") for trial in trials}
+    if len(trials) >= ALIKE and len(errors) == 1 and None not in errors:
+        raise UserError(f"study={study.study_name}: all {len(trials)} trials failed alike. {errors.pop()}")
+
+
+def _conclude(study: optuna.Study) -> None:
+    trials = study.get_trials(deepcopy=False)
+    counts = {state: sum(trial.state == state for trial in trials) for state in TrialState}
+    log.info(
+        "Study %s: %d trials complete, %d pruned, %d failed or interrupted, %d under way elsewhere",
+        study.study_name,
+        counts[TrialState.COMPLETE],
+        counts[TrialState.PRUNED],
+        counts[TrialState.FAIL],
+        counts[TrialState.RUNNING],
+    )
+    if trials and not counts[TrialState.COMPLETE] and not counts[TrialState.RUNNING]:
+        raise UserError(f"study={study.study_name}: no trial succeeded. Mend what their errors say, and start again.")

@@ -1,0 +1,34 @@
+"""Where Hydra 1.3 looks for sweepers: it takes none from elsewhere. Every Hydra program imports this: light."""
+
+from typing import Any
+
+from hydra.errors import HydraException
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+class StudySweeper(Sweeper):
+    """Searches with Optuna where Hydra's own sweeper walks a grid; the jobs are launched as any sweep's."""
+
+    def __init__(self, params: dict[str, str] | None = None, trial: int | None = None):
+        self.params = params or {}  # of `trial` jobs are told: which one they are
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        from hydra.core.plugins import Plugins
+
+        self.context, self.config = hydra_context, config
+        self.launcher: Launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> Any:
+        try:
+            import optuna  # noqa: F401
+        except ModuleNotFoundError as error:
+            raise HydraException(f"{error}: pip install -c constraints.txt -e '.[sweep]' brings Optuna.") from None
+        from fakereal.tuning.search import search
+
+        words = [f"{key}={value}" for key, value in self.params.items()] + arguments
+        return search(self.config, words, self.context.config_loader, self.launcher)
