@@ -10,6 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from fakereal.config.errors import UserError
+from fakereal.data.store.ahead import ahead_of
 from fakereal.data.store.decode import Decoded
 from fakereal.data.store.parallel import decode_all
 from fakereal.evaluation.far import REVIEW, Far
@@ -36,10 +37,11 @@ def predict(cfg: DictConfig) -> None:
         with (
             explained_out_of_memory(asked.batch_size, members[0].classifier.hparams.image_size),
             closing(decode_all(asked.images, asked.resize, ALONE)) as decoded,
+            closing(ahead_of(batches(decoded, asked.batch_size))) as ready,
             Predictions(out) as predictions,
             Shown(asked.images.total, cfg.json) as shown,
         ):
-            for batch in batches(decoded, asked.batch_size):
+            for batch in ready:
                 answers = answer(network, asked.device, batch)
                 look_at(batch, far)
                 predictions.write(answers)

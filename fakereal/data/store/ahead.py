@@ -1,11 +1,29 @@
-"""Reading a stream in a thread: decompressing, which needs no GIL, takes a core of its own."""
+"""Working ahead in a thread: what needs no GIL, such as decompressing, decoding and torch, takes a core of its own."""
 
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
+Item = TypeVar("Item")
 BLOCK = 2**18  # bytes
 BLOCKS = 16  # that are read ahead
+
+
+def ahead_of(items: Iterator[Item], count: int = 2) -> Iterator[Item]:
+    """The same items, of which up to `count` are made while an earlier one is used; what making raised is raised.
+
+    To be closed before `items` is, or gone through: the thread is then done with it.
+    """
+    end = object()
+    with ThreadPoolExecutor(1) as thread:
+        waiting = deque(thread.submit(next, items, end) for _ in range(count))
+        try:
+            while (item := waiting.popleft().result()) is not end:
+                waiting.append(thread.submit(next, items, end))
+                yield item
+        finally:
+            thread.shutdown(cancel_futures=True)
 
 
 class Ahead:

@@ -1,13 +1,15 @@
-"""A stream that is read ahead gives what the stream gives, errors too, and leaves no thread."""
+"""A stream, or items, that are made ahead are what they are without; errors too; and no thread is left."""
 
 import io
+import itertools
 import threading
+from contextlib import closing
 
 import numpy as np
 import pytest
 
 from fakereal.data.store import ahead
-from fakereal.data.store.ahead import Ahead
+from fakereal.data.store.ahead import Ahead, ahead_of
 
 
 @pytest.fixture(autouse=True)
@@ -46,3 +48,45 @@ def test_a_reader_that_is_closed_early_leaves_no_thread():
     reader.read(10)
     reader.close()
     assert threading.active_count() == before
+
+
+def test_items_come_in_order_and_are_made_while_the_first_is_used():
+    made = threading.Event()
+
+    def items():
+        yield 0
+        made.set()
+        yield 1
+        yield 2
+
+    for expected, item in enumerate(ahead_of(items())):
+        assert item == expected
+        assert made.wait(10)  # though nobody asked for the second yet
+    assert expected == 2
+
+
+def test_what_making_an_item_raises_comes_after_those_before_it():
+    def items():
+        yield 0
+        raise ValueError("broken")
+
+    ready = ahead_of(items())
+    assert next(ready) == 0
+    with pytest.raises(ValueError, match="broken"):
+        next(ready)
+
+
+def test_no_item_is_made_after_it_is_closed():
+    closed, count = [], itertools.count()
+
+    def items():
+        try:
+            yield from count
+        finally:
+            closed.append(True)
+
+    making = items()
+    with closing(making), closing(ahead_of(making)) as ready:
+        assert next(ready) == 0
+    assert closed == [True] and next(count) <= 5
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ThreadPoolExecutor")]
