@@ -29,6 +29,11 @@ def _either(first: Any, second: Any) -> Any:
     return second if first is None else first
 
 
+def _unless(value: Any) -> bool:
+    return not value
+
+
 OmegaConf.register_new_resolver("native_precision", _native_precision, replace=True)
 OmegaConf.register_new_resolver("job_number", _job_number, replace=True)
 OmegaConf.register_new_resolver("either", _either, replace=True)
+OmegaConf.register_new_resolver("unless", _unless, replace=True)

@@ -37,6 +37,15 @@ def prepare(cfg: DictConfig) -> None:
         warnings.filterwarnings("ignore", message)
 
 
+def refuse_clipped_fused(cfg: DictConfig) -> None:
+    """Under autocast Lightning raises at the first step; in fp32 it clips for fused optimizers too."""
+    if cfg.optimizer.get("fused") and cfg.trainer.gradient_clip_val and "mixed" in str(cfg.trainer.precision):
+        raise UserError(
+            f"optimizer.fused=true: under trainer.precision={cfg.trainer.precision} gradients cannot be clipped "
+            f"(trainer.gradient_clip_val={cfg.trainer.gradient_clip_val}). Leave optimizer.fused away, or clip nothing."
+        )
+
+
 def refuse_unsafe_ddp(cfg: DictConfig) -> None:
     """Lightning starts the other ranks of `ddp` with the same command line: in a sweep, the whole sweep again.
 

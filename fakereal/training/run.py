@@ -17,7 +17,7 @@ from fakereal.data.store.store import write_json
 from fakereal.models.checkpoint import load_weights, read_checkpoint
 from fakereal.sweeps.jobs import in_sweep
 from fakereal.training.best import best_metrics
-from fakereal.training.environment import prepare, refuse_unsafe_ddp
+from fakereal.training.environment import prepare, refuse_clipped_fused, refuse_unsafe_ddp
 from fakereal.training.figures import log_hparams, show_gallery
 from fakereal.training.memory import explained_out_of_memory
 from fakereal.training.provenance import provenance
@@ -31,6 +31,7 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     """Trains as the config says; leaves checkpoints, metrics.json and provenance.json in Hydra's directory."""
     check(cfg)
     refuse_unsafe_ddp(cfg)
+    refuse_clipped_fused(cfg)
     out = Path(HydraConfig.get().runtime.output_dir)
     # A job of a sweep that was begun before goes on; a single run does so when it is asked to.
     goes_on = in_sweep() and cfg.ckpt_path is None and (out / LAST).exists()

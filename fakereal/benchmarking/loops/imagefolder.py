@@ -38,7 +38,8 @@ class Plain(L.LightningModule):
         return loss
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return build(self.cfg.optimizer)(self.parameters())
+        own = {"fused": None} if "fused" in self.cfg.optimizer else {}  # ours; torch's default is none
+        return build(self.cfg.optimizer, **own)(self.parameters())
 
 
 def images_of(tree: str, augment: bool, side: int) -> ImageFolder:
