@@ -1,9 +1,11 @@
 """Which checkpoints a run keeps, when it stops early, and how it ends well when it is told to stop."""
 
 import logging
+import math
 import os
 import shutil
 import signal
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +15,7 @@ from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, ModelCheckpoi
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from pydantic import Field
 
+from fakereal.config.errors import UserError
 from fakereal.evaluation.monitor import mode_of
 from fakereal.reporting.folders import Unusable, command_of, resume_command
 
@@ -58,6 +61,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         try:
             super().save_checkpoint(checkpoint, part, storage_options)
             os.replace(part, path)
+        except OSError as error:
+            raise UserError(
+                f"{path} cannot be written ({error.strerror or error}); the one before is kept. "
+                "Make room, and go on with the same command and ckpt_path=last."
+            ) from error
         finally:
             Path(part).unlink(missing_ok=True)
 
@@ -78,7 +86,7 @@ class _ResumableEarlyStopping(EarlyStopping):
 
 
 class LastCheckpoint(Checkpoint):
-    """`last.ckpt` after each epoch, and when the run is told to stop.
+    """`last.ckpt` after each epoch, every so many minutes within one (None: never), and when the run is told to stop.
 
     (ModelCheckpoint's `save_last` writes only when the best one was written too.) On Ctrl-C or SIGTERM the step
     is finished, or the epoch if it is in validation; then last.ckpt is written, and the process says how to go
@@ -86,12 +94,14 @@ class LastCheckpoint(Checkpoint):
     checkpoint would be exact.
     """
 
-    def __init__(self, dirpath: str):
+    def __init__(self, dirpath: str, every_minutes: Annotated[float, Field(gt=0)] | None = 10.0):
         self.path = Path(dirpath) / "last.ckpt"
+        self.every, self.saved = 60 * (every_minutes or math.inf), time.monotonic()
         self.received: int | None = None
         self.previous: dict[int, Any] = {}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.saved = time.monotonic()
         # Not in setup: Lightning then adds its own handler, which ends a run between two epochs with status 0.
         for number in (signal.SIGINT, signal.SIGTERM):
             try:
@@ -116,20 +126,25 @@ class LastCheckpoint(Checkpoint):
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
         # The gradients of a part of a step are not saved.
         whole = trainer.fit_loop.epoch_loop._accumulated_batches_reached()
-        if whole and not trainer.is_last_batch and self._asked(trainer):
-            trainer.save_checkpoint(self.path)
-            self._exit()
+        due = self.received is not None or time.monotonic() - self.saved > self.every
+        if whole and not trainer.is_last_batch and self._some_rank(trainer, due):
+            self._save(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        self._save(trainer)
+
+    def _save(self, trainer: L.Trainer) -> None:
+        """And exits where that was asked for."""
         trainer.save_checkpoint(self.path)
-        if self._asked(trainer):
+        self.saved = time.monotonic()
+        if self._some_rank(trainer, self.received is not None):
             self._exit()
 
-    def _asked(self, trainer: L.Trainer) -> bool:
-        asked = self.received is not None
-        if trainer.world_size > 1:  # all ranks stop at the same step, or none
-            asked = trainer.strategy.reduce_boolean_decision(asked, all=False)
-        return asked
+    @staticmethod
+    def _some_rank(trainer: L.Trainer, decision: bool) -> bool:
+        """All ranks save or stop at the same step, or none."""
+        several = trainer.world_size > 1
+        return trainer.strategy.reduce_boolean_decision(decision, all=False) if several else decision
 
     def _exit(self) -> None:
         log.warning("Stopped; nothing is lost. Go on with: %s", _go_on(self.path.parent.parent))

@@ -5,9 +5,11 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from omegaconf import DictConfig
 from torchvision.utils import make_grid
 
+from fakereal.config.build import build
 from fakereal.data.loader import Split
 from fakereal.evaluation.calibration import sigmoid
 from fakereal.evaluation.evaluation import Evaluation
@@ -36,6 +38,13 @@ class TrainingFigures(Callback):
         board.add_pr_curve("val/precision_recall", label, probability, step)
         figure = confusion_figure(Evaluation(label, probability, pl_module.threshold).confusion(), "Validation")
         board.add_figure("val/confusion_matrix", figure, step)
+
+
+def build_loggers(nodes: DictConfig | None, step: int | None) -> list[Logger]:
+    """Those of a run that goes on at `step`, if any: TensorBoard hides what a killed one had logged after it."""
+    kept = [node for node in (nodes or {}).values() if node is not None]
+    purge = {} if step is None else {"purge_step": step + 1}
+    return [build(node, **(purge if node._target_.endswith(".TensorBoardLogger") else {})) for node in kept]
 
 
 def tensorboard_of(trainer: L.Trainer) -> Any:

@@ -18,7 +18,7 @@ from fakereal.models.checkpoint import load_weights, read_checkpoint
 from fakereal.sweeps.jobs import in_sweep
 from fakereal.training.best import best_metrics
 from fakereal.training.environment import prepare, refuse_clipped_fused, refuse_unsafe_ddp
-from fakereal.training.figures import log_hparams, show_gallery
+from fakereal.training.figures import build_loggers, log_hparams, show_gallery
 from fakereal.training.memory import explained_out_of_memory
 from fakereal.training.provenance import provenance
 from fakereal.training.summary import print_summary
@@ -42,14 +42,17 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     # Where weights come from a checkpoint, those of the internet are not asked for.
     without = {"pretrained": False, "weights": None} if resume or cfg.init_from else {}
     classifier = build(cfg.model, optimizer=build(cfg.optimizer), scheduler=build(cfg.scheduler), **without)
+    goes_on_at = None
     if resume:
-        load_weights(classifier, read_checkpoint(resume), resume, "ckpt_path")  # told here if they do not fit
+        checkpoint = read_checkpoint(resume)
+        goes_on_at = checkpoint.get("global_step")
+        load_weights(classifier, checkpoint, resume, "ckpt_path")  # told here if they do not fit
     elif cfg.init_from:
         start = read_checkpoint(cfg.init_from, "init_from")
         own = {name: getattr(classifier, name) for name in ("mean", "std", "pos_weight")}  # this run's config
         load_weights(classifier, start | {"state_dict": start["state_dict"] | own}, cfg.init_from, "init_from")
     data = build(cfg.data)
-    callbacks, loggers = build_all(cfg.callbacks), build_all(cfg.logger)
+    callbacks, loggers = build_all(cfg.callbacks), build_loggers(cfg.logger, goes_on_at)
     if not loggers:  # it refuses to run where nobody listens
         callbacks = [callback for callback in callbacks if not isinstance(callback, LearningRateMonitor)]
     calibration = build(cfg.calibration)
