@@ -16,6 +16,7 @@ from fakereal.evaluation.metrics import binary_metrics, training_metrics
 from fakereal.models.backbones import create_backbone, eval_frozen_modules, set_frozen
 from fakereal.models.backbones.stem import Stem
 from fakereal.models.preprocessing import IMAGENET, Normalization, preprocess
+from fakereal.models.so_far import restore, so_far
 
 CHECKPOINT_FORMAT = 1
 COUNTED_AT_ONCE = 50  # batches of training: updating metrics takes as long for many images as for few
@@ -87,6 +88,7 @@ class Classifier(L.LightningModule):
         self.val_logits, self.val_labels = (CatMetric(nan_strategy="disable") for _ in range(2))
         self.losses = nn.ModuleDict({stage: MeanMetric() for stage in ("fit", "val")})
         self.uncounted: list[Seen] = []  # batches of training that the metrics lack
+        self.resumed: list[dict[str, Any]] | None = None  # the figures of a part of an epoch
 
     def _known_normalization(self, normalization: str | Normalization) -> Normalization:
         if normalization == "imagenet":
@@ -139,6 +141,10 @@ class Classifier(L.LightningModule):
 
     def on_train_start(self) -> None:
         self.uncounted.clear()  # of a training that was interrupted
+        if self.resumed:
+            place = self.trainer.global_rank, self.trainer.world_size, self.device
+            self.uncounted += [Seen(*batch) for batch in restore(self.resumed, self._counting(), *place)]
+            self.resumed = None
         self._freeze()  # an epoch that is resumed halfway has no on_train_epoch_start
 
     def on_train_epoch_start(self) -> None:
@@ -216,6 +222,13 @@ class Classifier(L.LightningModule):
         schedule = self.scheduler(optimizer, total_steps=int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def _counting(self) -> nn.ModuleDict:
+        """What counts an epoch of training."""
+        return nn.ModuleDict({"metrics": self.train_metrics, "loss": self.losses["fit"]})
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.resumed = checkpoint["fakereal"].get("so_far")
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         data = self.trainer.datamodule
         checkpoint["fakereal"] = {
@@ -225,6 +238,8 @@ class Classifier(L.LightningModule):
             "temperature": self.temperature,
             "data": {"class": type(data).__name__, **data.settings, "images": data.images.digest},
         }
+        if not self.trainer.is_last_batch:
+            checkpoint["fakereal"]["so_far"] = so_far(self._counting(), self.uncounted)
         checkpoint["hyper_parameters"] = plain(self.hparams)
 
 

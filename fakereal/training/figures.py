@@ -34,16 +34,16 @@ class TrainingFigures(Callback):
         if (board := tensorboard_of(trainer)) is None:
             return
         probability, label = torch.sigmoid(logits).numpy(), label.numpy()
-        step = trainer.global_step
+        step = trainer.global_step - 1  # the last step that was done, as Lightning's own figures have it
         board.add_pr_curve("val/precision_recall", label, probability, step)
         figure = confusion_figure(Evaluation(label, probability, pl_module.threshold).confusion(), "Validation")
         board.add_figure("val/confusion_matrix", figure, step)
 
 
 def build_loggers(nodes: DictConfig | None, step: int | None) -> list[Logger]:
-    """Those of a run that goes on at `step`, if any: TensorBoard hides what a killed one had logged after it."""
+    """Those of a run that goes on at `step`, if any: TensorBoard hides what a killed one had logged from there on."""
     kept = [node for node in (nodes or {}).values() if node is not None]
-    purge = {} if step is None else {"purge_step": step + 1}
+    purge = {} if step is None else {"purge_step": step}
     return [build(node, **(purge if node._target_.endswith(".TensorBoardLogger") else {})) for node in kept]
 
 

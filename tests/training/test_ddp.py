@@ -58,6 +58,47 @@ def test_two_ranks_see_every_image_once_and_end_with_equal_weights(quick, tmp_pa
     assert len(list((tmp_path / "run").glob("**/best.ckpt"))) == 1
 
 
+KEEPER = """
+import torch
+from lightning.pytorch.callbacks import Callback
+
+class Keeper(Callback):
+    def __init__(self, path):
+        self.path, self.steps = path, 0
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+        self.steps += 1
+        if self.steps == 20 and trainer.is_global_zero:
+            torch.save({name: value.clone() for name, value in module.state_dict().items()}, self.path)
+"""
+
+
+def test_two_processes_train_as_one_with_the_same_global_batch(tmp_path):
+    (tmp_path / "keeper.py").write_text(KEEPER)
+    words = ["model=lenet", "model.image_size=32", "data=synthetic", "data.count=207", "data.batch_size=31"]
+    words += ["data/augment=flip_crop", "optimizer=sgd", "optimizer.lr=0.05", "trainer.precision=32-true"]
+    words += ["trainer.max_epochs=5", "trainer.accelerator=cpu", "threads=1", "logger=none"]
+    kept, metrics = {}, {}
+    for name, devices in (("one", []), ("two", ["trainer=ddp", "trainer.devices=2"])):
+        callback = ["+callbacks.keeper._target_=keeper.Keeper", f"+callbacks.keeper.path={tmp_path / name}.pt"]
+        finished = subprocess.run(
+            [sys.executable, "-m", "fakereal.train", *words, *devices, *callback, f"hydra.run.dir={name}"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+        assert finished.returncode == 0, finished.stdout + finished.stderr
+        kept[name] = torch.load(tmp_path / f"{name}.pt", weights_only=True)
+        metrics[name] = json.loads((tmp_path / name / "metrics.json").read_text())
+    for key, value in kept["one"].items():
+        torch.testing.assert_close(kept["two"][key], value, rtol=0, atol=1e-5, msg=key)
+    for key in ("val/tn", "val/fp", "val/fn", "val/tp", "val/images", "epochs"):
+        assert metrics["one"][key] == metrics["two"][key]
+    for key in ("val/loss", "val/auroc", "val/average_precision"):
+        assert metrics["one"][key] == pytest.approx(metrics["two"][key], abs=1e-4)
+
+
 @pytest.mark.parametrize("length", [3, 5, 64, 65, 67])
 def test_shares_of_ranks_average_to_the_mean_over_the_global_batch(length):
     torch.manual_seed(0)
