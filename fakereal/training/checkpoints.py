@@ -135,6 +135,8 @@ class LastCheckpoint(Checkpoint):
 
     def _save(self, trainer: L.Trainer) -> None:
         """And exits where that was asked for."""
+        for logger in trainer.loggers:
+            logger.save()  # flushes: what was logged before a checkpoint outlives a kill after it
         trainer.save_checkpoint(self.path)
         self.saved = time.monotonic()
         if self._some_rank(trainer, self.received is not None):
