@@ -20,6 +20,7 @@ from fakereal.evaluation.monitor import mode_of
 from fakereal.reporting.folders import Unusable, command_of, resume_command
 
 log = logging.getLogger(__name__)
+SCHEDULER = (signal.SIGUSR2,) if hasattr(signal, "SIGUSR2") else ()  # sent before time is over
 
 
 class BestCheckpoint(ModelCheckpoint):
@@ -98,12 +99,15 @@ class LastCheckpoint(Checkpoint):
         self.path = Path(dirpath) / "last.ckpt"
         self.every, self.saved = 60 * (every_minutes or math.inf), time.monotonic()
         self.received: int | None = None
+        self.whole: dict[str, Any] | None = None  # the checkpoint of a whole epoch, until it is written
         self.previous: dict[int, Any] = {}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.saved = time.monotonic()
         # Not in setup: Lightning then adds its own handler, which ends a run between two epochs with status 0.
-        for number in (signal.SIGINT, signal.SIGTERM):
+        # A scheduler's own signal is heard where something answers it (submitit, which then begins the job again).
+        scheduler = [number for number in SCHEDULER if callable(signal.getsignal(number))]
+        for number in (signal.SIGINT, signal.SIGTERM, *scheduler):
             try:
                 self.previous[number] = signal.signal(number, self._note)
             except ValueError:  # not in the main thread, where signals cannot be had
@@ -128,16 +132,27 @@ class LastCheckpoint(Checkpoint):
         whole = trainer.fit_loop.epoch_loop._accumulated_batches_reached()
         due = self.received is not None or time.monotonic() - self.saved > self.every
         if whole and not trainer.is_last_batch and self._some_rank(trainer, due):
-            self._save(trainer)
+            self._write(trainer, trainer._checkpoint_connector.dump_checkpoint())
 
     def on_train_epoch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        self._save(trainer)
+        # Lightning logs the figures of the epoch after this hook: a checkpoint written before is one without them.
+        self.whole = trainer._checkpoint_connector.dump_checkpoint()
 
-    def _save(self, trainer: L.Trainer) -> None:
+    def on_train_epoch_start(self, trainer: L.Trainer, *_: Any) -> None:
+        self._write(trainer, self.whole)
+
+    def on_train_end(self, trainer: L.Trainer, *_: Any) -> None:
+        self._write(trainer, self.whole)
+
+    def _write(self, trainer: L.Trainer, checkpoint: dict[str, Any] | None) -> None:
         """And exits where that was asked for."""
+        if checkpoint is None:
+            return
         for logger in trainer.loggers:
             logger.save()  # flushes: what was logged before a checkpoint outlives a kill after it
-        trainer.save_checkpoint(self.path)
+        trainer.strategy.save_checkpoint(checkpoint, self.path)
+        trainer.strategy.barrier()
+        self.whole = None
         self.saved = time.monotonic()
         if self._some_rank(trainer, self.received is not None):
             self._exit()
@@ -149,6 +164,11 @@ class LastCheckpoint(Checkpoint):
         return trainer.strategy.reduce_boolean_decision(decision, all=False) if several else decision
 
     def _exit(self) -> None:
+        previous = self.previous.get(self.received)
+        if self.received in SCHEDULER and callable(previous):
+            log.warning("Stopped; the scheduler begins this job again, and it goes on from here")
+            previous(self.received, None)
+            time.sleep(60)  # on other ranks it returns: to exit would kill the first before it has asked
         log.warning("Stopped; nothing is lost. Go on with: %s", _go_on(self.path.parent.parent))
         raise SystemExit(128 + (self.received or signal.SIGTERM))
 

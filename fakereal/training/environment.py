@@ -16,6 +16,7 @@ QUIET = (
     ".*does not have many workers.*",  # our loader needs none: a batch is one gather
     ".*is smaller than the logging interval.*",  # a short epoch still logs its own figures
     ".*Checkpoint directory .* exists and is not empty.*",  # a run that goes on in its own directory
+    ".*`srun` command is available.*",  # on a node from which sweeps are launched
     ".*train/images_per_second.*sync_dist.*",  # one rank's clock, times the number of ranks
     ".*isinstance.treespec, LeafSpec.*",  # Lightning 2.6 against torch 2.15
 )

@@ -12,7 +12,7 @@ from fakereal.tuning.study import open_storage
 
 
 class Pruning(Callback):
-    """Reports the monitored metric of each validation; raises optuna.TrialPruned at the start of the next epoch.
+    """Reports the monitored metric of each validation; raises optuna.TrialPruned at the next epoch's first batch.
 
     By then last.ckpt is written, so that the job can go on if the same settings are asked for again. Without `trial`,
     the number of the trial in the study, it does nothing.
@@ -51,7 +51,7 @@ class Pruning(Callback):
             self.falls_behind = self.trial.should_prune()
         self.falls_behind = trainer.strategy.broadcast(self.falls_behind)
 
-    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+    def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
         if self.falls_behind:
             value = trainer.callback_metrics[self.monitor].item()
             raise optuna.TrialPruned(f"{self.monitor} {value:.4f} after {trainer.current_epoch} epochs falls behind")
