@@ -5,6 +5,7 @@ Imported before torch: a finished job is passed over in a moment.
 
 import json
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -80,6 +81,9 @@ def claimed(monitor: str) -> Iterator[dict[str, Any] | None]:
         yield None
         return
     out = Path(HydraConfig.get().runtime.output_dir)
+    if rank():  # the first of the ranks claims the job for all
+        yield finished(out, monitor)
+        return
     lock = FileLock(out / ".training.lock")
     try:
         lock.acquire(timeout=0)
@@ -91,6 +95,12 @@ def claimed(monitor: str) -> Iterator[dict[str, Any] | None]:
         yield finished(out, monitor)
     finally:
         lock.release()
+
+
+def rank() -> int:
+    """Of this process among those that torchrun or Slurm started for the job."""
+    several = int(os.environ.get("SLURM_NTASKS", 1)) > 1
+    return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", 0) if several else 0))
 
 
 def finished(out: Path, monitor: str) -> dict[str, Any] | None:

@@ -99,7 +99,7 @@ class LastCheckpoint(Checkpoint):
         self.path = Path(dirpath) / "last.ckpt"
         self.every, self.saved = 60 * (every_minutes or math.inf), time.monotonic()
         self.received: int | None = None
-        self.whole: dict[str, Any] | None = None  # the checkpoint of a whole epoch, until it is written
+        self.taken: dict[str, Any] | None = None  # a checkpoint that is not written yet
         self.previous: dict[int, Any] = {}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -132,27 +132,34 @@ class LastCheckpoint(Checkpoint):
         whole = trainer.fit_loop.epoch_loop._accumulated_batches_reached()
         due = self.received is not None or time.monotonic() - self.saved > self.every
         if whole and not trainer.is_last_batch and self._some_rank(trainer, due):
-            self._write(trainer, trainer._checkpoint_connector.dump_checkpoint())
+            self._take(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        # Lightning logs the figures of the epoch after this hook: a checkpoint written before is one without them.
-        self.whole = trainer._checkpoint_connector.dump_checkpoint()
+        self._take(trainer)
+
+    def _take(self, trainer: L.Trainer) -> None:
+        # To be written before anything changes, but not yet: Lightning logs the figures of a step and of an epoch after
+        # these hooks, and a run that is killed between would go on without them.
+        self.taken = trainer._checkpoint_connector.dump_checkpoint()
+
+    def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
+        self._write(trainer)
 
     def on_train_epoch_start(self, trainer: L.Trainer, *_: Any) -> None:
-        self._write(trainer, self.whole)
+        self._write(trainer)
 
     def on_train_end(self, trainer: L.Trainer, *_: Any) -> None:
-        self._write(trainer, self.whole)
+        self._write(trainer)
 
-    def _write(self, trainer: L.Trainer, checkpoint: dict[str, Any] | None) -> None:
+    def _write(self, trainer: L.Trainer) -> None:
         """And exits where that was asked for."""
-        if checkpoint is None:
+        if self.taken is None:
             return
         for logger in trainer.loggers:
             logger.save()  # flushes: what was logged before a checkpoint outlives a kill after it
-        trainer.strategy.save_checkpoint(checkpoint, self.path)
+        trainer.strategy.save_checkpoint(self.taken, self.path)
         trainer.strategy.barrier()
-        self.whole = None
+        self.taken = None
         self.saved = time.monotonic()
         if self._some_rank(trainer, self.received is not None):
             self._exit()
