@@ -9,9 +9,6 @@ _PACKAGE = Path(__file__).parent.parent
 # conf/ travels inside the wheel; in a checkout it stands beside the package.
 CONF = str(_PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent / "conf")
 
-# Keys of fakereal.tune that say how trials are chosen, and nothing of what one of them trains.
-SEARCH_KEYS = ("study", "storage", "n_trials", "timeout", "n_jobs", "sampler", "pruner", "search")
-
 
 def _native_precision(accelerator: str) -> str:
     from fakereal.training.hardware import native_precision  # imports torch: only when the value is asked for

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from fakereal.config import SEARCH_KEYS
+from fakereal.config.search import SEARCH_KEYS
 
 PRUNED = "TrialPruned"  # what a search raises in a job that it gives up: no failure
 INNER = {".hydra", "checkpoints", "csv", "figures"}  # of a run; nothing that is looked for lies deeper

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fakereal.config import SEARCH_KEYS
+from fakereal.config.search import SEARCH_KEYS
 from fakereal.evaluation.monitor import mode_of
 from fakereal.reporting.runs import Run
 

@@ -17,7 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from fakereal.config import SEARCH_KEYS
+from fakereal.config.search import SEARCH_KEYS
 from fakereal.reporting.folders import Unusable, read_json, read_yaml
 
 log = logging.getLogger(__name__)

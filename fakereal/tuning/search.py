@@ -17,10 +17,10 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import Trial, TrialState
 
-from fakereal.config import SEARCH_KEYS
 from fakereal.config.build import build
 from fakereal.config.errors import UserError
 from fakereal.config.schema import annotations_of, check
+from fakereal.config.search import SEARCH_KEYS
 from fakereal.tuning.space import Space, parse_space
 from fakereal.tuning.study import join_study, keep_copy, lock_of, put_back, recover, remaining
 

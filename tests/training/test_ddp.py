@@ -30,20 +30,26 @@ class Recorder(Callback):
 '''
 
 
-def test_two_ranks_see_every_image_once_and_end_with_equal_weights(quick, tmp_path):
-    (tmp_path / "recorder.py").write_text(RECORDER)
-    words = [*quick, "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_epochs=2"]
-    words += ["data.count=203", "data.batch_size=30", "threads=1", "model.drop_rate=0.2"]
-    words += ["+callbacks.recorder._target_=recorder.Recorder", f"+callbacks.recorder.folder={tmp_path}"]
+def ranks(folder, *words):
+    """What a training prints that runs in the folder, whose modules it may import."""
     finished = subprocess.run(
         [sys.executable, "-m", "fakereal.train", *words],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder)},
         capture_output=True,
         text=True,
         timeout=240,
     )
     assert finished.returncode == 0, finished.stdout + finished.stderr
+    return finished.stdout
+
+
+def test_two_ranks_see_every_image_once_and_end_with_equal_weights(quick, tmp_path):
+    (tmp_path / "recorder.py").write_text(RECORDER)
+    words = [*quick, "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_epochs=2"]
+    words += ["data.count=203", "data.batch_size=30", "threads=1", "model.drop_rate=0.2"]
+    words += ["+callbacks.recorder._target_=recorder.Recorder", f"+callbacks.recorder.folder={tmp_path}"]
+    text = ranks(tmp_path, *words)
     (seen0, weights0), (seen1, weights1) = (json.loads((tmp_path / f"rank{r}.json").read_text()) for r in (0, 1))
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     train = json.loads((tmp_path / "run" / "provenance.json").read_text())["data"]["splits"]["train"]
@@ -54,7 +60,7 @@ def test_two_ranks_see_every_image_once_and_end_with_equal_weights(quick, tmp_pa
     val = json.loads((tmp_path / "run" / "provenance.json").read_text())["data"]["splits"]["val"]
     assert metrics["val/tn"] + metrics["val/fp"] == val["REAL"] and metrics["val/fn"] + metrics["val/tp"] == val["FAKE"]
     assert metrics["val/accuracy"] == pytest.approx((metrics["val/tn"] + metrics["val/tp"]) / metrics["val/images"])
-    assert finished.stdout.count("Best checkpoint on validation") == 1
+    assert text.count("Best checkpoint on validation") == 1
     assert len(list((tmp_path / "run").glob("**/best.ckpt"))) == 1
 
 
@@ -80,15 +86,7 @@ def test_two_processes_train_as_one_with_the_same_global_batch(tmp_path):
     kept, metrics = {}, {}
     for name, devices in (("one", []), ("two", ["trainer=ddp", "trainer.devices=2"])):
         callback = ["+callbacks.keeper._target_=keeper.Keeper", f"+callbacks.keeper.path={tmp_path / name}.pt"]
-        finished = subprocess.run(
-            [sys.executable, "-m", "fakereal.train", *words, *devices, *callback, f"hydra.run.dir={name}"],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(tmp_path)},
-            capture_output=True,
-            text=True,
-            timeout=240,
-        )
-        assert finished.returncode == 0, finished.stdout + finished.stderr
+        ranks(tmp_path, *words, *devices, *callback, f"hydra.run.dir={name}")
         kept[name] = torch.load(tmp_path / f"{name}.pt", weights_only=True)
         metrics[name] = json.loads((tmp_path / name / "metrics.json").read_text())
     for key, value in kept["one"].items():
