@@ -7,14 +7,15 @@ from fakereal.benchmarking.laps import Lap
 
 
 class EpochLaps(Callback):
-    """Makes a lap of the training part of each epoch of a Lightning Trainer."""
+    """Makes a lap of the training part of each epoch of a Lightning Trainer, from its first batch on."""
 
     def __init__(self) -> None:
         self.lap, self.images = Lap(), 0
 
-    def on_train_epoch_start(self, *_: object) -> None:
-        self.images = 0
-        self.lap.wait()
+    def on_train_batch_start(self, trainer: L.Trainer, module: object, batch: object, batch_idx: int) -> None:
+        if not batch_idx:  # not at the start of the epoch, where last.ckpt of the one before is written
+            self.images = 0
+            self.lap.wait()
 
     def on_train_batch_end(self, trainer: L.Trainer, module: object, outputs: object, batch: object, *_: int) -> None:
         self.images += len(batch["image"] if isinstance(batch, dict) else batch[0])

@@ -59,8 +59,9 @@ class Throughput(Callback):
     def on_train_start(self, *_: Any) -> None:
         self.epoch_images, self.began = 0, time.perf_counter()  # a resumed epoch has no on_train_epoch_start
 
-    def on_train_epoch_start(self, *_: Any) -> None:
-        self.epoch_images, self.began = 0, time.perf_counter()
+    def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        if not batch_idx:  # not at the start of the epoch, where last.ckpt of the one before is written
+            self.epoch_images, self.began = 0, time.perf_counter()
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self.epoch_images += len(batch["image"]) * trainer.world_size
