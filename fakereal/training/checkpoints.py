@@ -13,6 +13,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning_utilities.core.apply_func import apply_to_collection
 from pydantic import Field
 
 from fakereal.config.errors import UserError
@@ -138,9 +139,10 @@ class LastCheckpoint(Checkpoint):
         self._take(trainer)
 
     def _take(self, trainer: L.Trainer) -> None:
-        # To be written before anything changes, but not yet: Lightning logs the figures of a step and of an epoch after
-        # these hooks, and a run that is killed between would go on without them.
-        self.taken = trainer._checkpoint_connector.dump_checkpoint()
+        # To be written soon, but not yet: Lightning logs the figures of a step and of an epoch after these hooks, and a
+        # run that is killed between would go on without them. A copy, as averaging overwrites weights in between.
+        checkpoint = trainer._checkpoint_connector.dump_checkpoint()
+        self.taken = apply_to_collection(checkpoint, torch.Tensor, lambda tensor: tensor.detach().cpu().clone())
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
         self._write(trainer)

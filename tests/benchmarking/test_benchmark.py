@@ -55,6 +55,7 @@ def test_a_contender_that_fails_is_named_with_its_last_words(tmp_path):
         bench.race(racing)
 
 
+@pytest.mark.slow
 def test_training_is_compared_with_each_peer(run, tmp_path):
     words = ("figures=training", "networks=[lenet]", "epoch_images.lenet=256", "batch_size=64", "repeats=1")
     finished = run("benchmark", *words, "threads=1", "accelerator=cpu", "hydra.run.dir=out")
