@@ -6,12 +6,13 @@ from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Name = Annotated[str, Field(pattern=r"^[\w.-]+$")]  # of a directory
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Batches = Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, le=1)]
-Figure = Literal["all", "start", "decode", "first_epoch", "memory", "sweep", "predict", "training"]
+Figure = Literal["all", "start", "decode", "first_epoch", "memory", "sweep", "predict", "training", "whole_path"]
 
 
 class Published(TypedDict):
@@ -38,8 +39,8 @@ KEYS: dict[str, Any] = {
     "init_from": str | None,
     "ledger": str,
     "published": Published | None,
-    "sweep": Annotated[str, Field(pattern=r"^[\w.-]+$")] | None,
-    "study": Annotated[str, Field(pattern=r"^[\w.-]+$")] | None,
+    "sweep": Name | None,
+    "study": Name | None,
     "storage": str | None,
     "n_trials": Count,
     "timeout": Positive | None,

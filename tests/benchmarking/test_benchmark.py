@@ -2,6 +2,7 @@
 
 import csv
 import json
+import tarfile
 
 import pytest
 
@@ -95,3 +96,16 @@ def test_every_other_figure_is_measured(run, tmp_path):
         "predict",
     ]
     assert all(row.value > 0 and row.wanted for row in rows)
+
+
+@pytest.mark.slow
+def test_the_whole_path_starts_from_an_archive(run, tmp_path, image_tree):
+    tree = image_tree(tmp_path / "cifake", 60)
+    with tarfile.open(tmp_path / "cifake.tar", "w") as archive:
+        archive.add(tree, "cifake")
+    words = ("figures=whole_path", "root=cifake.tar", "repeats=1", "threads=1", "accelerator=cpu")
+    finished = run("benchmark", *words, "hydra.run.dir=out")
+    assert finished.code == 0, finished.text
+    [row] = read(tmp_path / "out" / "benchmark.json")
+    assert row.figure == "whole path" and row.value == pytest.approx(row.ours / row.theirs)
+    assert "cifake.tar" in row.subject and row.at_most
