@@ -1,35 +1,25 @@
 """The LightningModule: a backbone with one logit, its preprocessing, loss, metrics and checkpoint contents."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import lightning as L
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor, nn
-from torchmetrics import CatMetric, MeanMetric, MetricCollection
+from torch import Tensor
+from torchmetrics import CatMetric
 
 from fakereal import CLASSES
 from fakereal.config.errors import UserError
 from fakereal.evaluation.metrics import binary_metrics, training_metrics
 from fakereal.models.backbones import create_backbone, eval_frozen_modules, set_frozen
 from fakereal.models.backbones.stem import Stem
+from fakereal.models.epoch_figures import EpochFigures, Seen
 from fakereal.models.preprocessing import IMAGENET, Normalization, preprocess
-from fakereal.models.so_far import restore, so_far
 
 CHECKPOINT_FORMAT = 1
-COUNTED_AT_ONCE = 50  # batches of training: updating metrics takes as long for many images as for few
 Rate = Annotated[float, Field(ge=0, lt=1)]
-
-
-class Seen(NamedTuple):
-    """Of a batch, each (B,): losses, logits, labels, and weights, of which 0 is padding."""
-
-    losses: Tensor
-    logits: Tensor
-    label: Tensor
-    weight: Tensor
 
 
 class Classifier(L.LightningModule):
@@ -83,11 +73,9 @@ class Classifier(L.LightningModule):
         self.register_buffer("pos_weight", torch.ones(()) * (pos_weight if isinstance(pos_weight, float | int) else 1))
         if normalization != "dataset":
             self.normalize_by(self._known_normalization(normalization))
-        self.train_metrics = training_metrics().clone(prefix="train/")
-        self.val_metrics = binary_metrics(self.threshold).clone(prefix="val/")
+        self.training_figures = EpochFigures(training_metrics().clone(prefix="train/"))
+        self.validation_figures = EpochFigures(binary_metrics(self.threshold).clone(prefix="val/"))
         self.val_logits, self.val_labels = (CatMetric(nan_strategy="disable") for _ in range(2))
-        self.losses = nn.ModuleDict({stage: MeanMetric() for stage in ("fit", "val")})
-        self.uncounted: list[Seen] = []  # batches of training that the metrics lack
         self.resumed: list[dict[str, Any]] | None = None  # the figures of a part of an epoch
 
     def _known_normalization(self, normalization: str | Normalization) -> Normalization:
@@ -140,11 +128,8 @@ class Classifier(L.LightningModule):
             self.backbone.compile()
 
     def on_train_start(self) -> None:
-        self.uncounted.clear()  # of a training that was interrupted
-        if self.resumed:
-            place = self.trainer.global_rank, self.trainer.world_size, self.device
-            self.uncounted += [Seen(*batch) for batch in restore(self.resumed, self._counting(), *place)]
-            self.resumed = None
+        self.training_figures.begin(self.resumed, self.trainer.global_rank, self.trainer.world_size, self.device)
+        self.resumed = None
         self._freeze()  # an epoch that is resumed halfway has no on_train_epoch_start
 
     def on_train_epoch_start(self) -> None:
@@ -175,35 +160,26 @@ class Classifier(L.LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         loss, seen = self._step(batch, "fit")
-        self.uncounted.append(seen)
-        if len(self.uncounted) == COUNTED_AT_ONCE or self.trainer.is_last_batch:
-            self._count(Seen(*map(torch.cat, zip(*self.uncounted, strict=True))), "fit", self.train_metrics)
-            self.uncounted.clear()
+        self.training_figures.collect(seen, last=self.trainer.is_last_batch)
         if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # else Lightning takes it, and drops it
             self.log("train/loss_step", loss.detach())
         if self.trainer.is_last_batch:
-            self.log("train/loss", self.losses["fit"], on_step=False, on_epoch=True)
-            self.log_dict(self.train_metrics, on_step=False, on_epoch=True)
+            self._log_epoch("train/loss", self.training_figures)
         return loss
 
-    def _count(self, seen: Seen, stage: str, metrics: MetricCollection) -> tuple[Tensor, Tensor]:
-        """Updates loss and metrics; the logits and labels without padding, which counts nowhere."""
-        real = seen.weight > 0
-        logits, label = seen.logits[real], seen.label[real]
-        self.losses[stage].update(seen.losses[real])
-        metrics.update(torch.sigmoid(logits), label.int())
-        return logits, label
+    def _log_epoch(self, loss: str, figures: EpochFigures) -> None:
+        self.log(loss, figures.loss, on_step=False, on_epoch=True)
+        self.log_dict(figures.metrics, on_step=False, on_epoch=True)
 
     def on_validation_epoch_start(self) -> None:
         self.val_logits.reset()
         self.val_labels.reset()
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        logits, label = self._count(self._step(batch, "val")[1], "val", self.val_metrics)
+        logits, label = self.validation_figures.count(self._step(batch, "val")[1])
         self.val_logits.update(logits)
         self.val_labels.update(label)
-        self.log("val/loss", self.losses["val"], on_step=False, on_epoch=True)
-        self.log_dict(self.val_metrics, on_step=False, on_epoch=True)
+        self._log_epoch("val/loss", self.validation_figures)
 
     def validated(self) -> tuple[Tensor, Tensor]:
         """Logits (N,) and labels (N,) of the last validation, of all devices."""
@@ -222,10 +198,6 @@ class Classifier(L.LightningModule):
         schedule = self.scheduler(optimizer, total_steps=int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def _counting(self) -> nn.ModuleDict:
-        """What counts an epoch of training."""
-        return nn.ModuleDict({"metrics": self.train_metrics, "loss": self.losses["fit"]})
-
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.resumed = checkpoint["fakereal"].get("so_far")
 
@@ -239,7 +211,7 @@ class Classifier(L.LightningModule):
             "data": {"class": type(data).__name__, **data.settings, "images": data.images.digest},
         }
         if not self.trainer.is_last_batch:
-            checkpoint["fakereal"]["so_far"] = so_far(self._counting(), self.uncounted)
+            checkpoint["fakereal"]["so_far"] = self.training_figures.so_far()
         checkpoint["hyper_parameters"] = plain(self.hparams)
 
 

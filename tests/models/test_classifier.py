@@ -70,9 +70,9 @@ def test_padding_weighs_nothing_in_loss_and_metrics():
     loss, seen = classifier._step(given, "val")
     expected = F.binary_cross_entropy_with_logits(seen.logits[:2], given["label"][:2])
     torch.testing.assert_close(loss, expected)
-    logits, label = classifier._count(seen, "val", classifier.val_metrics)
+    logits, label = classifier.validation_figures.count(seen)
     assert len(logits) == len(label) == 2
-    torch.testing.assert_close(classifier.losses["val"].compute(), expected)
+    torch.testing.assert_close(classifier.validation_figures.loss.compute(), expected)
 
 
 @pytest.mark.parametrize("figures", [{"mean": [0.5], "std": [1.0]}, {"mean": [0, 0, 0], "std": [1, 1, 0]}])

@@ -52,7 +52,7 @@ def test_metrics_are_those_of_the_best_checkpoint(trained):
 
 
 def test_an_epoch_counts_every_image_once_however_many_batches_it_has(run, quick, tmp_path, monkeypatch):
-    monkeypatch.setattr("fakereal.models.classifier.COUNTED_AT_ONCE", 4)
+    monkeypatch.setattr("fakereal.models.epoch_figures.COUNTED_AT_ONCE", 4)
     seen, step = [], Classifier._step
 
     def spied(self, batch, stage):

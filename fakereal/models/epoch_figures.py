@@ -1,0 +1,76 @@
+"""Mean loss and metrics of an epoch, of its training as of its validation."""
+
+from typing import Any, NamedTuple
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torchmetrics import MeanMetric, Metric, MetricCollection
+
+COUNTED_AT_ONCE = 50  # batches of training: updating metrics takes as long for many images as for few
+
+
+class Seen(NamedTuple):
+    """Of a batch, each (B,): losses, logits, labels, and weights, of which 0 is padding."""
+
+    losses: Tensor
+    logits: Tensor
+    label: Tensor
+    weight: Tensor
+
+
+class EpochFigures(nn.Module):
+    """Counts what a step saw; padding counts nowhere.
+
+    Args:
+        metrics: of probabilities (B,) of FAKE and labels (B,), 1 for FAKE.
+    """
+
+    def __init__(self, metrics: MetricCollection):
+        super().__init__()
+        self.metrics, self.loss = metrics, MeanMetric()
+        self.waiting: list[Seen] = []
+
+    def count(self, seen: Seen) -> tuple[Tensor, Tensor]:
+        """Updates loss and metrics; the logits and labels without padding."""
+        real = seen.weight > 0
+        logits, label = seen.logits[real], seen.label[real]
+        self.loss.update(seen.losses[real])
+        self.metrics.update(torch.sigmoid(logits), label.int())
+        return logits, label
+
+    def collect(self, seen: Seen, last: bool) -> None:
+        """`count` of many batches together, those before the `last` of the epoch included."""
+        self.waiting.append(seen)
+        if last or len(self.waiting) == COUNTED_AT_ONCE:
+            self.count(Seen(*map(torch.cat, zip(*self.waiting, strict=True))))
+            self.waiting.clear()
+
+    def so_far(self) -> list[dict[str, Any]]:
+        """States of the metrics and the batches that wait, of each rank, for a checkpoint; to be called on all.
+
+        Metrics are no part of a checkpoint by themselves: a resumed epoch would tell of its second part alone.
+        """
+        parts = [part for part in self.modules() if isinstance(part, Metric)]
+        for part in parts:
+            part.persistent(True)
+        states = {name: value.detach().cpu().clone() for name, value in self.state_dict().items()}
+        for part in parts:
+            part.persistent(False)
+        own = {"metrics": states, "waiting": [[value.cpu() for value in batch] for batch in self.waiting]}
+        if not dist.is_initialized():
+            return [own]
+        ranks: list[Any] = [None] * dist.get_world_size()
+        dist.all_gather_object(ranks, own)
+        return ranks
+
+    def begin(self, ranks: list[dict[str, Any]] | None, rank: int, world: int, device: torch.device) -> None:
+        """A training starts, with the figures `so_far` if it goes on; without, where there are more or fewer ranks now.
+
+        Whatever waited, of a training that was interrupted, is dropped.
+        """
+        self.waiting.clear()
+        if ranks is None or len(ranks) != world:
+            return
+        self.load_state_dict({name: value.to(device) for name, value in ranks[rank]["metrics"].items()})
+        self.waiting += [Seen(*(value.to(device) for value in batch)) for batch in ranks[rank]["waiting"]]
