@@ -1,5 +1,6 @@
 """From a config node to the object it describes."""
 
+from collections.abc import Callable
 from typing import Any
 
 from hydra.errors import InstantiationException
@@ -22,6 +23,6 @@ def build(node: DictConfig | None, **extra: Any) -> Any:
         raise
 
 
-def build_all(nodes: DictConfig | None) -> list[Any]:
-    """The objects of a dict of nodes, in order; entries set to null are left out."""
-    return [build(node) for node in (nodes or {}).values() if node is not None]
+def build_all(nodes: DictConfig | None, extra: Callable[[DictConfig], dict[str, Any]] = lambda _: {}) -> list[Any]:
+    """The objects of a dict of nodes, in order, each with its `extra`; entries set to null are left out."""
+    return [build(node, **extra(node)) for node in (nodes or {}).values() if node is not None]

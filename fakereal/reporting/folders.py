@@ -12,6 +12,7 @@ from typing import Any
 
 from fakereal.config.search import SEARCH_KEYS
 
+JOURNAL = "study.journal"  # of a search, in the directory of its jobs
 PRUNED = "TrialPruned"  # what a search raises in a job that it gives up: no failure
 INNER = {".hydra", "checkpoints", "csv", "figures"}  # of a run; nothing that is looked for lies deeper
 

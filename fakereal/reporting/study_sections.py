@@ -11,12 +11,11 @@ from matplotlib.figure import Figure
 
 from fakereal.reporting.charts import INK, cut, inked
 from fakereal.reporting.content import Block, Chart, Text
+from fakereal.reporting.folders import JOURNAL
 from fakereal.reporting.gather import Findings
 
 if TYPE_CHECKING:
     from optuna import Study
-
-JOURNAL = "study.journal"
 
 
 def study_blocks(found: Findings) -> list[Block]:

@@ -57,7 +57,7 @@ class Throughput(Callback):
         self.epoch_images, self.began = 0, 0.0
 
     def on_train_start(self, *_: Any) -> None:
-        self.epoch_images, self.began = 0, time.perf_counter()  # a resumed epoch has no on_train_epoch_start
+        self.epoch_images, self.began = 0, time.perf_counter()  # an epoch that is resumed halfway has no batch 0
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
         if not batch_idx:  # not at the start of the epoch, where last.ckpt of the one before is written

@@ -9,7 +9,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from omegaconf import DictConfig
 from torchvision.utils import make_grid
 
-from fakereal.config.build import build
+from fakereal.config.build import build_all
 from fakereal.data.loader import Split
 from fakereal.evaluation.calibration import sigmoid
 from fakereal.evaluation.evaluation import Evaluation
@@ -42,9 +42,8 @@ class TrainingFigures(Callback):
 
 def build_loggers(nodes: DictConfig | None, step: int | None) -> list[Logger]:
     """Those of a run that goes on at `step`, if any: TensorBoard hides what a killed one had logged from there on."""
-    kept = [node for node in (nodes or {}).values() if node is not None]
     purge = {} if step is None else {"purge_step": step}
-    return [build(node, **(purge if node._target_.endswith(".TensorBoardLogger") else {})) for node in kept]
+    return build_all(nodes, lambda node: purge if node._target_.endswith(".TensorBoardLogger") else {})
 
 
 def tensorboard_of(trainer: L.Trainer) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch.loggers import Logger, MLFlowLogger, WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
 
 from fakereal.config.errors import UserError
 from fakereal.sweeps.jobs import in_sweep
@@ -28,17 +29,23 @@ class Careful(Logger):
         self.logger: Logger | None = None
         self.broken = False
 
-    def _ask(self, method: str, *args: Any, **kwargs: Any) -> Any:
+    def _ask(self, method: str, *args: Any) -> None:
+        if self.logger is None:
+            self._try(self._begin)
+        if self.logger is not None:
+            self._try(getattr(self.logger, method), *args)
+
+    def _begin(self) -> None:
+        self.logger = self.make()
+
+    def _try(self, call: Callable[..., Any], *args: Any) -> None:
         if self.broken:
-            return None
+            return
         try:
-            if self.logger is None:
-                self.logger = self.make()
-            return getattr(self.logger, method)(*args, **kwargs)
+            call(*args)
         except Exception as error:  # a server that is down, an account that has expired, a full disk
             self.broken = True
             log.warning("%s failed and is left out from here on; the training goes on. %s", self.kind, error)
-            return None
 
     @property
     def name(self) -> str:
@@ -48,20 +55,24 @@ class Careful(Logger):
     def version(self) -> None:
         return None
 
+    @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         self._ask("log_metrics", metrics, step)
 
+    @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         self._ask("log_hyperparams", params)
 
+    @rank_zero_only
     def save(self) -> None:
         self._ask("save")
 
+    @rank_zero_only
     def finalize(self, status: str) -> None:
         if self.logger is not None:
             self._ask("finalize", status)
-            self.logger = None
-            self.end()
+            self.logger, self.broken = None, False  # what is left open is closed even so
+            self._try(self.end)
 
 
 def wandb(

@@ -17,12 +17,12 @@ from optuna.trial import TrialState
 from fakereal.config.errors import UserError
 from fakereal.data.store.sources import printable
 from fakereal.evaluation.monitor import mode_of
+from fakereal.reporting.folders import JOURNAL
 from fakereal.reporting.runs import flat
 from fakereal.reporting.settings import ignored
 from fakereal.tuning.space import Space
 
 log = logging.getLogger(__name__)
-JOURNAL = "study.journal"
 INSTEAD_OF = "instead_of"  # user attribute of a trial that takes the place of an interrupted one, by number
 
 

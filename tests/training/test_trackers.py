@@ -28,6 +28,25 @@ def test_a_tracker_that_fails_is_told_once_and_left_out(caplog):
     assert [record.levelname for record in caplog.records] == ["WARNING"] and "nobody answers" in caplog.text
 
 
+def test_a_tracker_that_fails_is_closed_nevertheless(caplog):
+    class Failing:
+        def log_metrics(self, metrics, step):
+            raise OSError("the disk is full")
+
+        def finalize(self, status):
+            raise AssertionError("it is asked for nothing more")
+
+    closed = []
+    careful = Careful("tracker", Failing, lambda: closed.append(True))
+    careful.log_metrics({"loss": 1.0}, 0)
+    careful.finalize("failed")
+    assert closed == [True] and "the disk is full" in caplog.text
+    careful = Careful("tracker", Failing, lambda: 1 / 0)
+    careful.log_metrics({"loss": 1.0}, 0)
+    careful.finalize("failed")
+    assert "division by zero" in caplog.text and "nothing more" not in caplog.text
+
+
 @pytest.mark.filterwarnings("default")
 def test_mlflow_keeps_the_jobs_of_a_sweep(sweep, run, quick, tmp_path):
     mlflow = pytest.importorskip("mlflow")
