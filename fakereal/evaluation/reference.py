@@ -123,9 +123,10 @@ class Reference:
 
     @classmethod
     def of(cls, plain: dict[str, Any]) -> "Reference":
-        """The other way round."""
+        """The other way round; any of several exceptions where it was altered."""
         gaussians = {name: plain[name] and Gaussian(**plain[name]) for name in ("features", "pixels")}
-        return cls(plain["sides"], plain["aspects"], **gaussians)
+        sizes = (list(map(float, plain[name])) for name in ("sides", "aspects"))
+        return cls(*sizes, **gaussians)
 
 
 def fit_reference(width: np.ndarray, height: np.ndarray, features: Tensor, pixels: Tensor) -> Reference:

@@ -7,20 +7,49 @@ import zipfile
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from safetensors import safe_open
 from safetensors.torch import save_file
+from typing_extensions import TypedDict
 
 from fakereal import CLASSES
 from fakereal.config.errors import UserError
+from fakereal.data.store.decode import Aspect, Filter
 from fakereal.evaluation.reference import Reference
 from fakereal.models.classifier import CHECKPOINT_FORMAT, Classifier
 
 SAFETENSORS = ".safetensors"
 # Of a checkpoint, what a trained classifier needs; the rest is for going on with its training.
 NEEDED = ("fakereal", "hyper_parameters")
+
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Data(TypedDict):
+    """How the images of training were read; the rest are settings of their data module."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")
+
+    size: Annotated[int, Field(ge=1)]
+    aspect: Aspect
+    filter: Filter
+    images: str  # a digest
+
+
+class Said(TypedDict):
+    """What a checkpoint says of itself, beside `reference`."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")
+
+    format: int
+    classes: list[str]
+    threshold: Finite
+    temperature: Annotated[Finite, Field(gt=0)]
+    data: Data
 
 
 @dataclass
@@ -55,9 +84,11 @@ def read_checkpoint(path: str | Path, key: str = "ckpt_path") -> dict[str, Any]:
         raise UserError(f"{key}={path} cannot be read: it was cut short or altered. Copy it again.") from error
     if not isinstance(checkpoint, dict) or not {"fakereal", "state_dict", "hyper_parameters"} <= set(checkpoint):
         raise UserError(f"{key}={path} was not written by fakereal.train. (For a backbone's weights: model.weights.)")
-    ours = checkpoint["fakereal"]
-    if not isinstance(ours, dict) or not {"format", "classes", "data", "threshold", "temperature"} <= set(ours):
-        raise UserError(f"{key}={path} was altered: what it says of itself is incomplete. Copy it again.")
+    try:
+        ours = TypeAdapter(Said).validate_python(checkpoint["fakereal"], strict=True)
+    except ValidationError as error:
+        where = ".".join(map(str, ("fakereal", *error.errors()[0]["loc"])))
+        raise UserError(f"{key}={path} was altered: its {where} cannot be. Copy it again.") from error
     if ours["format"] > CHECKPOINT_FORMAT:
         raise UserError(f"{key}={path} was written by a later version of fakereal. Update the package.")
     if tuple(ours["classes"]) != CLASSES:
@@ -71,14 +102,19 @@ def read_checkpoint(path: str | Path, key: str = "ckpt_path") -> dict[str, Any]:
 def load_classifier(path: str | Path, key: str = "ckpt_path") -> Loaded:
     """A trained classifier from its checkpoint alone: no configuration, no network, no other file."""
     checkpoint = read_checkpoint(path, key)
-    classifier = Classifier(**checkpoint["hyper_parameters"])
+    try:
+        classifier = Classifier(**checkpoint["hyper_parameters"])
+    except UserError as error:
+        raise UserError(f"{key}={path}: {error}") from error
+    except Exception as error:  # of the backbone's own code too
+        raise UserError(f"{key}={path} was altered: its hyper_parameters make no network. Copy it again.") from error
     load_weights(classifier, checkpoint, path, key)
     ours = checkpoint["fakereal"]
     classifier.threshold, classifier.temperature = ours["threshold"], ours["temperature"]
     try:
         reference = Reference.of(ours["reference"]) if "reference" in ours else None
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{key}={path} was altered: its `reference` is incomplete. Copy it again.") from error
+    except Exception as error:
+        raise UserError(f"{key}={path} was altered: its reference cannot be read. Copy it again.") from error
     path = Path(path).expanduser()
     return Loaded(classifier.eval(), ours["data"], file_digest(path), path, reference)
 
@@ -87,6 +123,8 @@ def load_weights(classifier: Classifier, checkpoint: dict[str, Any], path: str |
     """Puts a checkpoint's weights into a classifier of the same architecture."""
     try:
         classifier.load_state_dict(checkpoint["state_dict"])
+    except (TypeError, AttributeError) as error:
+        raise UserError(f"{key}={path} was altered: its state_dict holds no weights. Copy it again.") from error
     except RuntimeError as error:
         theirs, own = checkpoint["hyper_parameters"].get("backbone"), classifier.hparams.backbone
         raise UserError(
@@ -98,7 +136,8 @@ def load_weights(classifier: Classifier, checkpoint: dict[str, Any], path: str |
 def write_safetensors(checkpoint: dict[str, Any], path: Path) -> None:
     """The classifier of a checkpoint without what only its training needs; `read_checkpoint` takes the file."""
     tensors = {f"state_dict.{name}": tensor.contiguous() for name, tensor in checkpoint["state_dict"].items()}
-    said = {name: json.dumps(_without_tensors(checkpoint[name], name, tensors)) for name in NEEDED}
+    kept = checkpoint | {"fakereal": {key: value for key, value in checkpoint["fakereal"].items() if key != "so_far"}}
+    said = {name: json.dumps(_without_tensors(kept[name], name, tensors)) for name in NEEDED}
     save_file(tensors, path, metadata=said)
 
 

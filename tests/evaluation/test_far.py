@@ -120,4 +120,4 @@ def test_an_altered_one_is_told(run, checkpoint, tmp_path):
     del content["fakereal"]["reference"]["pixels"]
     torch.save(content, tmp_path / "altered.ckpt")
     finished = run("test", f"ckpt_path={tmp_path / 'altered.ckpt'}")
-    assert finished.code == 1 and "altered.ckpt was altered: its `reference` is incomplete" in finished.text
+    assert finished.code == 1 and "altered.ckpt was altered: its reference cannot be read" in finished.text

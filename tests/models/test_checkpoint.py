@@ -10,12 +10,6 @@ from fakereal.config.errors import UserError
 from fakereal.models.checkpoint import load_classifier, read_checkpoint
 
 
-@pytest.fixture
-def checkpoint(run, quick, tmp_path):
-    assert run("train", *quick, "trainer.limit_train_batches=1", "logger=none").code == 0
-    return tmp_path / "run" / "checkpoints" / "best.ckpt"
-
-
 def refusal(path) -> str:
     with pytest.raises(UserError) as caught:
         load_classifier(path)
