@@ -1,14 +1,22 @@
 """What all tests share: commands run in this process, on generated images."""
 
+import itertools
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from hypothesis import settings
 
+# The same examples on each run; `--hypothesis-profile=search` looks for others.
+settings.register_profile("same", deadline=None, derandomize=True, max_examples=60)
+settings.register_profile("search", deadline=None, max_examples=5000)
+settings.load_profile("same")
 # Two test processes on two cores; and the order of sums is the same on any machine. Children inherit it.
 os.environ["OMP_NUM_THREADS"] = "1"
 
@@ -40,7 +48,10 @@ def run(tmp_path, monkeypatch, capfd) -> Callable[..., Finished]:
         try:
             import_module(f"fakereal.{command}").main()
         except SystemExit as exit:
-            code = int(exit.code or 0)
+            code = exit.code or 0
+            if isinstance(code, str):  # as the interpreter ends a process
+                print(code, file=sys.stderr)
+                code = 1
         printed = capfd.readouterr()
         return Finished(code, printed.out + printed.err)
 
@@ -60,6 +71,28 @@ def quick(tmp_path) -> tuple[str, ...]:
         "trainer.accelerator=cpu",
         f"hydra.run.dir={Path(tmp_path) / 'run'}",
     )
+
+
+@pytest.fixture
+def stopped_after() -> Callable[[int], AbstractContextManager]:
+    """`with stopped_after(3):`: a training in this process is stopped, as by Ctrl-C, after so many batches."""
+
+    @contextmanager
+    def block(batches: int) -> Iterator[None]:
+        from fakereal.training.callbacks import FiniteLoss
+
+        original, seen = FiniteLoss.on_train_batch_end, itertools.count(1)
+
+        def hook(self, *args):
+            original(self, *args)
+            if next(seen) == batches:
+                os.kill(os.getpid(), signal.SIGINT)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(FiniteLoss, "on_train_batch_end", hook)
+            yield
+
+    return block
 
 
 @pytest.fixture(scope="session")

@@ -20,12 +20,6 @@ QUIET = ("callbacks=[]", "logger=none")
 MORE = {"resnet18_folder": ["data.root=x"]}
 
 
-def composed(*overrides: str, command: str = "train", hydra: bool = False):
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        words = [f"trainer.default_root_dir={Path.cwd()}", *overrides]
-        return compose(command, words, return_hydra_config=hydra)
-
-
 def nodes(node):
     if OmegaConf.is_dict(node):
         if "_target_" in node:
@@ -46,7 +40,7 @@ def test_every_key_of_every_file_is_a_parameter_of_its_target(file):
 
 
 @pytest.mark.parametrize("group", ["data", "data/augment", "model", "optimizer", "scheduler", "trainer"])
-def test_every_choice_composes_and_is_valid(group):
+def test_every_choice_composes_and_is_valid(group, composed):
     choices = [path.stem for path in (CONF / group).glob("*.yaml")]
     assert choices
     for choice in choices:
@@ -60,7 +54,7 @@ def test_every_choice_composes_and_is_valid(group):
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_every_experiment_composes(name):
+def test_every_experiment_composes(name, composed):
     cfg = composed(f"experiment={name}", *QUIET, *MORE.get(name, ()))
     check(cfg)
     text = (CONF / "experiment" / f"{name}.yaml").read_text()
@@ -75,7 +69,7 @@ def test_every_experiment_composes(name):
 
 
 @pytest.mark.parametrize("name", SWEEPS)
-def test_every_job_of_an_experiment_that_sweeps_is_valid(name):
+def test_every_job_of_an_experiment_that_sweeps_is_valid(name, composed):
     params = composed(f"experiment={name}", hydra=True).hydra.sweeper.params
     parser = OverridesParser.create()
     for key, values in params.items():
@@ -85,13 +79,13 @@ def test_every_job_of_an_experiment_that_sweeps_is_valid(name):
             check(composed(f"experiment={name}", f"{key}={word}", *QUIET, *MORE.get(name, ())))
 
 
-def test_an_experiment_over_seeds():
+def test_an_experiment_over_seeds(composed):
     cfg = composed("experiment=[lenet,seeds]", "seeds=4", hydra=True)
     assert cfg.model.backbone == "lenet5" and cfg.hydra.sweeper.params.seed == "range(4)"
     assert cfg.hydra.mode.name == "MULTIRUN"
 
 
-def test_all_wrong_values_are_told_at_once_with_key_and_value():
+def test_all_wrong_values_are_told_at_once_with_key_and_value(composed):
     cfg = composed(
         "trainer.max_epochs=five",
         "optimizer.lr=-1",
@@ -124,13 +118,13 @@ def test_all_wrong_values_are_told_at_once_with_key_and_value():
     assert len(lines) == 9
 
 
-def test_an_added_key_that_the_target_lacks_is_told():
+def test_an_added_key_that_the_target_lacks_is_told(composed):
     cfg = composed("+model.depth=3", "callbacks=[]", "logger=none")
     with pytest.raises(UserError, match=r"`model.depth` is no parameter of Classifier; it has: backbone"):
         check(cfg)
 
 
-def test_a_missing_value_is_told():
+def test_a_missing_value_is_told(composed):
     cfg = composed("model=timm", "data=folder", "callbacks=[]", "logger=none")
     with pytest.raises(UserError) as caught:
         check(cfg)
@@ -138,7 +132,7 @@ def test_a_missing_value_is_told():
     assert "`data.root` is not given" in str(caught.value)
 
 
-def test_integers_are_floats_and_lists_are_tuples_and_null_is_none():
+def test_integers_are_floats_and_lists_are_tuples_and_null_is_none(composed):
     cfg = composed("optimizer.lr=1", "optimizer.betas=[0.8,0.9]", "model.pos_weight=balanced", "model.image_size=null")
     cfg.callbacks = cfg.logger = None
     check(cfg)
@@ -159,7 +153,7 @@ PUBLISHED = "published={accuracy:0.9766,split:test,source:'somebody, 2024'}"
         ("published=0.9", "`published` must be"),
     ],
 )
-def test_a_published_figure_is_whole_or_nothing(word, said):
+def test_a_published_figure_is_whole_or_nothing(word, said, composed):
     cfg = composed(word, "callbacks=[]", "logger=none")
     if said is None:
         return check(cfg)

@@ -1,13 +1,11 @@
 """A sweep begun again in its directory: finished jobs are passed over, others go on, new ones are added."""
 
-import csv
 import json
-import os
-import signal
 import subprocess
 import sys
 
 import pytest
+import torch
 from filelock import FileLock
 
 
@@ -21,21 +19,11 @@ def sweep(run, quick, tmp_path):
     return call
 
 
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "outputs" / "sweep" / "mine"
-
-
-def rows(folder):
-    with (folder / "results.csv").open() as file:
-        return {row["seed"]: row for row in csv.DictReader(file)}
-
-
 def times(folder):
     return {path.parent.name: path.stat().st_mtime_ns for path in folder.glob("*/metrics.json")}
 
 
-def test_finished_jobs_are_passed_over_and_new_ones_added(sweep, folder):
+def test_finished_jobs_are_passed_over_and_new_ones_added(sweep, folder, rows):
     assert sweep("seed=0,1").code == 0
     before = times(folder)
     again = sweep("seed=2,1,0", "threads=1")  # in another order, with a key that says how and not what
@@ -43,7 +31,7 @@ def test_finished_jobs_are_passed_over_and_new_ones_added(sweep, folder):
     assert again.text.count("is finished already") == 2 and again.text.count("Best checkpoint on validation") == 1
     after = times(folder)
     assert {name: after[name] for name in before} == before and [*sorted(after)] == ["0", "1", "2"]
-    assert {seed: row["job"] for seed, row in rows(folder).items()} == {"0": "0", "1": "1", "2": "2"}
+    assert {seed: row["job"] for seed, row in rows().items()} == {"0": "0", "1": "1", "2": "2"}
 
 
 def test_other_settings_are_another_job(sweep, folder):
@@ -59,23 +47,9 @@ def test_jobs_are_recognised_without_the_index(sweep, folder):
     assert again.text.count("is finished already") == 2 and len(times(folder)) == 2
 
 
-def test_a_half_finished_job_goes_on_to_the_same_weights(sweep, run, quick, folder, tmp_path, monkeypatch):
-    import torch
-
-    from fakereal.training.callbacks import FiniteLoss
-
-    batches, original = 0, FiniteLoss.on_train_batch_end
-
-    def interrupt(self, trainer, *args):
-        nonlocal batches
-        original(self, trainer, *args)
-        batches += 1
-        if batches == 8:  # in the second epoch
-            os.kill(os.getpid(), signal.SIGINT)
-
-    monkeypatch.setattr(FiniteLoss, "on_train_batch_end", interrupt)
-    stopped = sweep("seed=5,6", "trainer.max_epochs=2")
-    monkeypatch.undo()
+def test_a_half_finished_job_goes_on_to_the_same_weights(sweep, run, quick, folder, rows, tmp_path, stopped_after):
+    with stopped_after(8):  # in the second epoch
+        stopped = sweep("seed=5,6", "trainer.max_epochs=2")
     assert stopped.code == 130 and not times(folder), stopped.text
     resumed = sweep("seed=5,6", "trainer.max_epochs=2")
     assert resumed.code == 0 and resumed.text.count("Resuming from") == 1, resumed.text
@@ -85,18 +59,18 @@ def test_a_half_finished_job_goes_on_to_the_same_weights(sweep, run, quick, fold
         for path in (folder / "0", tmp_path / "run")
     )
     assert all(torch.equal(one[name], other[name]) for name in other)
-    assert rows(folder)["5"]["error"] == "" and float(rows(folder)["5"]["epochs"]) == 2
+    assert rows()["5"]["error"] == "" and float(rows()["5"]["epochs"]) == 2
 
 
-def test_a_failed_job_is_tried_again(run, image_tree, folder, tmp_path):
+def test_a_failed_job_is_tried_again(run, image_tree, folder, rows, tmp_path):
     words = ("model=lenet", "data=folder", "data.root=tree", "data.size=32", "trainer.accelerator=cpu", "logger=none")
     words = ("--multirun", *words, "trainer.max_epochs=1", "sweep=mine", "seed=0,1")
     assert run("train", *words).code == 1
-    assert all("does not exist" in row["error"] for row in rows(folder).values())
+    assert all("does not exist" in row["error"] for row in rows().values())
     image_tree(tmp_path / "tree", 20)
     done = run("train", *words)
     assert done.code == 0, done.text
-    assert [row["error"] for row in rows(folder).values()] == ["", ""]
+    assert [row["error"] for row in rows().values()] == ["", ""]
 
 
 def test_a_job_of_another_process_is_left_to_it(sweep, folder):
@@ -115,7 +89,7 @@ def test_a_number_that_is_taken_is_not_given_again(sweep, folder):
     assert [*times(folder)] == ["1"]
 
 
-def test_two_launchers_at_once_train_each_job_once(quick, folder, tmp_path):
+def test_two_launchers_at_once_train_each_job_once(quick, folder, rows, tmp_path):
     words = ("--multirun", *quick[:-1], "sweep=mine", "logger=none", "seed=0,1,2,3", "threads=1")
     command = [sys.executable, "-m", "fakereal.train", *words]
     launchers = [
@@ -126,7 +100,7 @@ def test_two_launchers_at_once_train_each_job_once(quick, folder, tmp_path):
     assert [launcher.returncode for launcher in launchers] == [0, 0], texts
     assert sum(text.count("Best checkpoint on validation") for text in texts) == 4, texts
     assert len(json.loads((folder / ".jobs.json").read_text())) == 4
-    assert {seed: row["error"] for seed, row in rows(folder).items()} == dict.fromkeys("0123", "")
+    assert {seed: row["error"] for seed, row in rows().items()} == dict.fromkeys("0123", "")
 
 
 def test_a_name_that_is_a_path_is_refused(run, quick):

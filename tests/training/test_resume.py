@@ -1,7 +1,6 @@
 """A resumed run is the uninterrupted run, weight for weight."""
 
 import json
-import os
 import shlex
 import signal
 import subprocess
@@ -36,28 +35,15 @@ def lively(quick):
     )
 
 
-class StopAfter:
-    """Stops the process's own training as Ctrl-C does, after a number of batches."""
-
-    def __init__(self, batches):
-        self.left = batches
-
-    def __call__(self, *_):
-        self.left -= 1
-        if not self.left:
-            os.kill(os.getpid(), signal.SIGINT)
-
-
-def test_resume_at_epoch_two_of_four_equals_four_straight(run, lively, tmp_path, monkeypatch):
+def test_resume_at_epoch_two_of_four_equals_four_straight(run, lively, tmp_path, stopped_after):
     straight, halves = tmp_path / "straight", tmp_path / "halves"
     four = "trainer.max_epochs=4"
     assert run("train", *lively, four, f"hydra.run.dir={straight}").code == 0
-    stop_at_batch(monkeypatch, 2 * 5)
-    stopped = run("train", *lively, four, f"hydra.run.dir={halves}", "ckpt_path=last")
+    with stopped_after(2 * 5):
+        stopped = run("train", *lively, four, f"hydra.run.dir={halves}", "ckpt_path=last")
     assert stopped.code == 130, stopped.text
     assert "there is no" in stopped.text and "training starts anew" in stopped.text
     assert weights(halves)["epoch"] == 1 and not (halves / "metrics.json").exists()
-    monkeypatch.undo()
     resumed = run("train", *lively, four, f"hydra.run.dir={halves}", "ckpt_path=last")
     assert resumed.code == 0, resumed.text
     assert_equal(weights(straight), weights(halves))
@@ -67,15 +53,14 @@ def test_resume_at_epoch_two_of_four_equals_four_straight(run, lively, tmp_path,
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "muon"])
-def test_an_interrupted_epoch_goes_on_with_its_next_batch(run, lively, tmp_path, monkeypatch, optimizer):
+def test_an_interrupted_epoch_goes_on_with_its_next_batch(run, lively, tmp_path, stopped_after, optimizer):
     straight, halves = tmp_path / "straight", tmp_path / "halves"
     lively, two = (*lively, f"optimizer={optimizer}"), "trainer.max_epochs=2"
     assert run("train", *lively, two, f"hydra.run.dir={straight}").code == 0
     seconds = []
     for batches in (3, 4):  # stops in the first epoch, and again in the second
-        stop_at_batch(monkeypatch, batches)
-        stopped = run("train", *lively, two, f"hydra.run.dir={halves}", "ckpt_path=last")
-        monkeypatch.undo()
+        with stopped_after(batches):
+            stopped = run("train", *lively, two, f"hydra.run.dir={halves}", "ckpt_path=last")
         assert stopped.code == 130 and "Stopped; nothing is lost" in stopped.text, stopped.text
         clock = weights(halves)["callbacks"]["Throughput"]
         seconds.append(clock["seconds"])
@@ -85,28 +70,15 @@ def test_an_interrupted_epoch_goes_on_with_its_next_batch(run, lively, tmp_path,
     assert_equal(weights(straight), weights(halves))
 
 
-def test_a_stopped_job_of_a_sweep_says_how_it_goes_on_alone(run, lively, tmp_path, monkeypatch):
-    stop_at_batch(monkeypatch, 3)
+def test_a_stopped_job_of_a_sweep_says_how_it_goes_on_alone(run, lively, tmp_path, stopped_after):
     words = (*lively, "hydra.mode=MULTIRUN", f"hydra.sweep.dir={tmp_path / 'sweep (1)'}", "trainer.max_epochs=1,2")
-    stopped = run("train", *words)
-    monkeypatch.undo()
+    with stopped_after(3):
+        stopped = run("train", *words)
     assert stopped.code == 130
     command = shlex.split(stopped.text.split("Go on with: ")[1].splitlines()[0])
     assert command[:3] == ["python", "-m", "fakereal.train"]
     assert run("train", *command[3:]).code == 0
     assert (tmp_path / "sweep (1)" / "0" / "metrics.json").exists()
-
-
-def stop_at_batch(monkeypatch, batches):
-    from fakereal.training.callbacks import FiniteLoss
-
-    stop, original = StopAfter(batches), FiniteLoss.on_train_batch_end
-
-    def hook(self, *args):
-        original(self, *args)
-        stop()
-
-    monkeypatch.setattr(FiniteLoss, "on_train_batch_end", hook)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -152,13 +124,12 @@ def test_a_longer_run_continues_a_complete_one_with_its_clock(run, quick, tmp_pa
     assert weights(tmp_path / "run")["epoch"] == 2
 
 
-def test_a_frozen_backbone_stays_frozen_when_an_epoch_is_resumed_halfway(run, quick, tmp_path, monkeypatch):
+def test_a_frozen_backbone_stays_frozen_when_an_epoch_is_resumed_halfway(run, quick, tmp_path, stopped_after):
     straight, halves = tmp_path / "straight", tmp_path / "halves"
     words = (*quick, "model.freeze=1", "trainer.max_epochs=2")
     assert run("train", *words, f"hydra.run.dir={straight}").code == 0
-    stop_at_batch(monkeypatch, 3)
-    assert run("train", *words, f"hydra.run.dir={halves}").code == 130
-    monkeypatch.undo()
+    with stopped_after(3):
+        assert run("train", *words, f"hydra.run.dir={halves}").code == 130
     assert run("train", *words, f"hydra.run.dir={halves}", "ckpt_path=last").code == 0
     assert_equal(weights(straight), weights(halves))
 

@@ -11,7 +11,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from fakereal.training.callbacks import EpochLog, FiniteLoss
+from fakereal.training.callbacks import EpochLog
 from fakereal.tuning.study import INSTEAD_OF
 
 LR = "optimizer.lr"
@@ -81,19 +81,9 @@ def test_a_search_in_which_all_fails_alike_ends(tune, trials):
     assert states(trials) == ["FAIL"] * 3
 
 
-def test_an_interrupted_trial_goes_on_with_its_settings(tune, trials, monkeypatch):
-    original, batches = FiniteLoss.on_train_batch_end, 0
-
-    def interrupt(self, trainer, *args):
-        nonlocal batches
-        original(self, trainer, *args)
-        batches += 1
-        if batches == 8:  # in the second epoch
-            os.kill(os.getpid(), signal.SIGINT)
-
-    monkeypatch.setattr(FiniteLoss, "on_train_batch_end", interrupt)
-    stopped = tune("n_trials=2", "trainer.max_epochs=2")
-    monkeypatch.undo()
+def test_an_interrupted_trial_goes_on_with_its_settings(tune, trials, stopped_after):
+    with stopped_after(8):  # in the second epoch
+        stopped = tune("n_trials=2", "trainer.max_epochs=2")
     assert stopped.code == 130 and states(trials) == ["FAIL", "WAITING"], stopped.text
     done = tune("n_trials=2", "trainer.max_epochs=2")
     assert done.code == 0 and done.text.count("Resuming from") == 1, done.text
