@@ -5,6 +5,7 @@ WORKDIR /src
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY conf conf
 COPY fakereal fakereal
+COPY hydra_plugins hydra_plugins
 RUN pip install --no-cache-dir -c constraints.txt ".[app]"
 RUN useradd --create-home fakereal
 USER fakereal

@@ -1,6 +1,7 @@
 """The README's commands, and the wheel without its checkout."""
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -38,10 +39,30 @@ def test_the_first_command_installs_and_trains(tmp_path):
     assert (tmp_path / "checkout" / path).exists()
 
 
+def wheel_of(folder: Path, out: Path) -> Path:
+    shell(f"{sys.executable} -m hatchling build -t wheel -d {out}", folder)
+    [wheel] = out.glob("*.whl")
+    return wheel
+
+
+def test_the_container_is_given_all_that_a_wheel_is_built_of(tmp_path):
+    pytest.importorskip("hatchling")
+    copied = [line.split()[1:] for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("COPY")]
+    (tmp_path / "src").mkdir()
+    for *sources, target in copied:
+        for source in sources:
+            if (ROOT / source).is_dir():
+                shutil.copytree(ROOT / source, tmp_path / "src" / target)
+            else:
+                shutil.copy(ROOT / source, tmp_path / "src" / target)
+    wheels = wheel_of(ROOT, tmp_path / "whole"), wheel_of(tmp_path / "src", tmp_path / "container")
+    names = [{name for name in zipfile.ZipFile(wheel).namelist() if "__pycache__" not in name} for wheel in wheels]
+    assert names[0] == names[1]
+
+
 def test_the_wheel_carries_the_configuration_and_runs_without_the_checkout(tmp_path):
     pytest.importorskip("hatchling")
-    shell(f"{sys.executable} -m hatchling build -t wheel -d {tmp_path}", ROOT)
-    [wheel] = tmp_path.glob("*.whl")
+    wheel = wheel_of(ROOT, tmp_path)
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         archive.extractall(tmp_path / "site")
