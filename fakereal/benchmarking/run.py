@@ -64,7 +64,7 @@ def figures(cfg: DictConfig, bench: Bench) -> dict[str, Callable[[], Iterator[Ro
         "decode": lambda: decoding(bench, source),
         "first_epoch": lambda: first_epoch(bench, batch),
         "memory": lambda: memory(bench, source, batch),
-        "sweep": lambda: sweeping(bench, batch),
+        "sweep": lambda: sweeping(bench, batch, cfg.launchers),
         "predict": lambda: predicting(bench, batch),
         "training": lambda: training(bench, epochs, list(cfg.peers), batch),
         "whole_path": lambda: whole_path(bench, source),

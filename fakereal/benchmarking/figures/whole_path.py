@@ -1,9 +1,11 @@
 """From the raw images to a tested checkpoint, against the published CNN's epochs in the plain pipeline."""
 
 import json
+import shutil
 import statistics
 import tarfile
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +24,9 @@ def whole_path(bench: Bench, source: str | None) -> Iterator[Row]:
     counts 25 times; extraction of an archive is added, validation and test are not.
     """
     root = source or str(bench.tree(MANY))
+    began = time.perf_counter()
+    tree = _tree(Path(root), bench.folder / "extracted")
+    extraction = time.perf_counter() - began
     given = [*bench.overrides, f"data.root={root}", f"data.val_fraction={VAL_FRACTION}"]
     run, test = bench.folder / "runs" / "fast", bench.folder / "tested"
     seconds = bench.command("train", "experiment=fast", *given, f"hydra.run.dir={run}")
@@ -29,9 +34,6 @@ def whole_path(bench: Bench, source: str | None) -> Iterator[Row]:
     seconds += bench.command("test", checkpoint, *bench.overrides, f"hydra.run.dir={test}")
     accuracy = json.loads((test / "metrics.json").read_text())["test/accuracy"]
 
-    began = time.perf_counter()
-    tree = _tree(Path(root), bench.folder / "extracted")
-    extraction = time.perf_counter() - began
     images = sum(1 for path in (tree / "train").glob("*/*") if path.is_file())
     task = Task(str(tree), images, True, bench.repeats, ["experiment=cnn", *given], workers=-1).argument()
     with bench.contenders({"imagefolder": ["fakereal.benchmarking.loops.imagefolder", task]}, "whole_path") as [plain]:
@@ -56,8 +58,11 @@ def whole_path(bench: Bench, source: str | None) -> Iterator[Row]:
 def _tree(root: Path, folder: Path) -> Path:
     """The folder that holds train/; an archive is extracted first."""
     if root.is_file():
-        with tarfile.open(root) as archive:
-            archive.extractall(folder, filter="data")
+        if zipfile.is_zipfile(root):
+            shutil.unpack_archive(root, folder, "zip")
+        else:
+            with tarfile.open(root) as archive:
+                archive.extractall(folder, filter="data")
         root = folder
     for found in (root, *sorted(root.glob("*/"))):
         if (found / "train").is_dir():
