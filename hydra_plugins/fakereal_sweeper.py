@@ -2,11 +2,28 @@
 
 from typing import Any
 
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+
+
+class GridSweeper(BasicSweeper):
+    """Hydra's grid, of which only what is not finished is launched: no process, no job of a cluster for the rest."""
+
+    def is_done(self) -> bool:
+        """Asked before each batch of jobs, from which those that are finished are taken."""
+        from fakereal.sweeps.jobs import unfinished
+
+        while not super().is_done():
+            left = unfinished(self.overrides[self.batch_index], self.config, self.hydra_context.config_loader)
+            if left:
+                self.overrides[self.batch_index] = left
+                return False
+            self.batch_index += 1
+        return True
 
 
 class StudySweeper(Sweeper):

@@ -1,9 +1,13 @@
 """How commands find and check their configuration."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+
+from fakereal.config.errors import UserError
 
 _PACKAGE = Path(__file__).parent.parent
 # conf/ travels inside the wheel; in a checkout it stands beside the package.
@@ -22,15 +26,47 @@ def _job_number(proposed: int, *, _root_: DictConfig) -> str:
     return job_number(proposed, _root_=_root_)
 
 
-def _either(first: Any, second: Any) -> Any:
-    return second if first is None else first
+@contextmanager
+def _told() -> Iterator[None]:
+    """OmegaConf makes a traceback of the errors of a resolver, unless they end the process."""
+    try:
+        yield
+    except UserError as error:
+        raise SystemExit(str(error)) from None
+
+
+def _gpu_count() -> int:
+    from fakereal.sweeps.gpus import gpus
+
+    with _told():
+        return len(gpus())
+
+
+def _own_gpu(number: int) -> str:
+    from fakereal.sweeps.gpus import own_gpu
+
+    return own_gpu(number)
+
+
+def _started(form: str, name: str | None = None) -> str:
+    from fakereal.config.ranks import started
+
+    with _told():
+        return started(form, name)
 
 
 def _unless(value: Any) -> bool:
     return not value
 
 
-OmegaConf.register_new_resolver("native_precision", _native_precision, replace=True)
-OmegaConf.register_new_resolver("job_number", _job_number, replace=True)
-OmegaConf.register_new_resolver("either", _either, replace=True)
-OmegaConf.register_new_resolver("unless", _unless, replace=True)
+RESOLVERS = {
+    "native_precision": _native_precision,
+    "job_number": _job_number,
+    "gpu_count": _gpu_count,
+    "own_gpu": _own_gpu,
+    "unless": _unless,
+}
+for _name, _resolver in RESOLVERS.items():
+    OmegaConf.register_new_resolver(_name, _resolver, replace=True)
+# One time for a command, however often it is asked: what belongs together lies together.
+OmegaConf.register_new_resolver("started", _started, replace=True, use_cache=True)

@@ -84,6 +84,7 @@ KEYS: dict[str, Any] = {
     "limits.queue": Annotated[int, Field(ge=0)],
     "figures": Figure | Annotated[list[Figure], Field(min_length=1)],
     "networks": Annotated[list[str], Field(min_length=1)],
+    "launchers": list[Literal["basic", "joblib", "submitit_local", "slurm"]],
     "peers": Annotated[list[Literal["limit", "imagefolder", "timm"]], Field(min_length=1)],
     "epoch_images": dict[str, Annotated[int, Field(ge=256)]],
     "repeats": Count,

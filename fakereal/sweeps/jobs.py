@@ -5,7 +5,6 @@ Imported before torch: a finished job is passed over in a moment.
 
 import json
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -13,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from fakereal.config.ranks import from_outside, rank
 from fakereal.config.search import SEARCH_KEYS
 from fakereal.reporting.folders import Unusable, read_json, read_yaml
 
@@ -66,6 +67,19 @@ def known_jobs(sweep: Path) -> dict[str, int]:
     return found
 
 
+def unfinished(jobs: list[list[str]], cfg: DictConfig, loader: ConfigLoader) -> list[list[str]]:
+    """Of jobs, each a list of overrides, those that are not finished in the directory of the sweep."""
+    sweep = Path(cfg.hydra.sweep.dir)
+    known = known_jobs(sweep) if sweep.is_dir() else {}
+
+    def is_finished(job: list[str]) -> bool:
+        config = loader.load_sweep_config(cfg, job)
+        number = known.get(identity_of(OmegaConf.to_container(config)))
+        return number is not None and finished(sweep / str(number), str(config.monitor)) is not None
+
+    return [job for job in jobs if not is_finished(job)] if known else jobs
+
+
 def in_sweep() -> bool:
     """Whether this is a job of a sweep."""
     return HydraConfig.get().mode == RunMode.MULTIRUN
@@ -89,6 +103,8 @@ def claimed(monitor: str) -> Iterator[dict[str, Any] | None]:
         lock.acquire(timeout=0)
     except Timeout:
         log.warning("Job %s is trained by another process just now, and left to it: %s", out.name, out)
+        if from_outside():  # the other ranks would train it nevertheless; torchrun and Slurm end them
+            raise SystemExit(f"Job {out.name} has ranks already: {out}") from None
         yield {monitor: float("nan")}
         return
     try:
@@ -97,14 +113,10 @@ def claimed(monitor: str) -> Iterator[dict[str, Any] | None]:
         lock.release()
 
 
-def rank() -> int:
-    """Of this process among those that torchrun or Slurm started for the job."""
-    several = int(os.environ.get("SLURM_NTASKS", 1)) > 1
-    return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", 0) if several else 0))
-
-
 def finished(out: Path, monitor: str) -> dict[str, Any] | None:
-    """The metrics of a job that is complete."""
+    """The metrics of a job that is complete, and after which nothing failed."""
+    if (out / "error.txt").exists():
+        return None
     try:
         metrics = read_json(out / "metrics.json")
         value = float(metrics[monitor])

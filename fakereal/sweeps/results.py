@@ -15,6 +15,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from fakereal.config.ranks import rank
 from fakereal.evaluation.monitor import mode_of
 from fakereal.reporting.folders import PRUNED, number_of, read_overrides
 
@@ -35,10 +36,12 @@ class SweepResults(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         # Hydra raises after the last job if one failed, and then on_multirun_end is not called.
+        if rank():
+            return
         atexit.register(report, Path(config.hydra.sweep.dir), str(config.get("monitor", "val/accuracy")))
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        if config.hydra.mode != RunMode.MULTIRUN:
+        if config.hydra.mode != RunMode.MULTIRUN or rank():
             return
         folder = Path(config.hydra.runtime.output_dir)
         error = folder / "error.txt"

@@ -1,12 +1,9 @@
 """Sets up the process before training or testing, and refuses what cannot go well."""
 
 import logging
-import os
 import warnings
 
 import torch
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from fakereal.config.errors import UserError
@@ -40,31 +37,18 @@ def prepare(cfg: DictConfig) -> None:
 
 def refuse_clipped_fused(cfg: DictConfig) -> None:
     """Under autocast Lightning raises at the first step; in fp32 it clips for fused optimizers too."""
-    if cfg.optimizer.get("fused") and cfg.trainer.gradient_clip_val and "mixed" in str(cfg.trainer.precision):
+    precision = str(cfg.trainer.precision)
+    mixed = "mixed" in precision or precision in ("16", "bf16")
+    if cfg.optimizer.get("fused") and cfg.trainer.gradient_clip_val and mixed:
         raise UserError(
             f"optimizer.fused=true: under trainer.precision={cfg.trainer.precision} gradients cannot be clipped "
             f"(trainer.gradient_clip_val={cfg.trainer.gradient_clip_val}). Leave optimizer.fused away, or clip nothing."
         )
 
 
-def refuse_unsafe_ddp(cfg: DictConfig) -> None:
-    """Lightning starts the other ranks of `ddp` with the same command line: in a sweep, the whole sweep again.
-
-    That trains ranks with different settings and exits with 0 (tried). Ranks that come from outside
-    (torchrun, Slurm) are safe.
-    """
-    sweep = HydraConfig.get().mode == RunMode.MULTIRUN
-    devices, strategy = cfg.trainer.devices, str(cfg.trainer.strategy)
-    several = devices not in (1, "1") or cfg.trainer.num_nodes > 1
-    inside = any(word in strategy for word in ("spawn", "fork", "notebook"))
-    restarts = (several or strategy not in ("auto", "single_device")) and not inside
-    from_outside = "TORCHELASTIC_RUN_ID" in os.environ or int(os.environ.get("SLURM_NTASKS", 1)) > 1
-    if sweep and not from_outside and restarts:
-        raise UserError(
-            f"trainer.strategy={strategy} with trainer.devices={devices} cannot be used in a --multirun: the processes "
-            "that it starts would run the whole sweep again. Give trainer.strategy=ddp_spawn, "
-            "or one device to each job (trainer.devices=1)."
-        )
+def refuse_thawing_in_ddp(cfg: DictConfig) -> None:
+    """DDP looks at the start which parameters have a gradient."""
+    several = cfg.trainer.devices not in (1, "1") or cfg.trainer.num_nodes > 1
     if several and isinstance(cfg.model.get("freeze"), int):
         raise UserError(
             f"model.freeze={cfg.model.freeze} (an epoch count) works on one device only: DDP fixes at the start which "

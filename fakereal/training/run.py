@@ -17,10 +17,11 @@ from fakereal.data.store.store import write_json
 from fakereal.models.checkpoint import load_weights, read_checkpoint
 from fakereal.sweeps.jobs import in_sweep
 from fakereal.training.best import best_metrics
-from fakereal.training.environment import prepare, refuse_clipped_fused, refuse_unsafe_ddp
+from fakereal.training.environment import prepare, refuse_clipped_fused, refuse_thawing_in_ddp
 from fakereal.training.figures import build_loggers, log_hparams, show_gallery
 from fakereal.training.memory import explained_out_of_memory
 from fakereal.training.provenance import provenance
+from fakereal.training.spawned import in_ranks, ranks_to_start
 from fakereal.training.summary import print_summary
 
 log = logging.getLogger(__name__)
@@ -30,8 +31,14 @@ LAST = Path("checkpoints", "last.ckpt")
 def train(cfg: DictConfig) -> dict[str, Any]:
     """Trains as the config says; leaves checkpoints, metrics.json and provenance.json in Hydra's directory."""
     check(cfg)
-    refuse_unsafe_ddp(cfg)
+    refuse_thawing_in_ddp(cfg)
     refuse_clipped_fused(cfg)
+    ranks = ranks_to_start(cfg)
+    return in_ranks(train_here, cfg, ranks) if ranks else train_here(cfg)
+
+
+def train_here(cfg: DictConfig) -> dict[str, Any]:
+    """`train`, as this process's rank of it."""
     out = Path(HydraConfig.get().runtime.output_dir)
     # A job of a sweep that was begun before goes on; a single run does so when it is asked to.
     goes_on = in_sweep() and cfg.ckpt_path is None and (out / LAST).exists()

@@ -1,6 +1,5 @@
 """Sweeps whose jobs are launched elsewhere than in this process."""
 
-import csv
 import json
 import os
 import shutil
@@ -40,20 +39,10 @@ def launch(quick, tmp_path):
     return call
 
 
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "outputs" / "sweep" / "mine"
-
-
-def rows(folder):
-    with (folder / "results.csv").open() as file:
-        return {row["seed"]: row for row in csv.DictReader(file)}
-
-
-def test_submitit_runs_each_job_in_a_process_and_passes_over_finished_ones(launch, folder):
+def test_submitit_runs_each_job_in_a_process_and_passes_over_finished_ones(launch, folder, rows):
     words = ("hydra/launcher=submitit_local", "threads=1", "seed=0,1")
     code, text = launch(*words)
-    assert code == 0 and [row["error"] for row in rows(folder).values()] == ["", ""], text
+    assert code == 0 and [row["error"] for row in rows().values()] == ["", ""], text
     before = [path.stat().st_mtime_ns for path in sorted(folder.glob("*/metrics.json"))]
     code, text = launch(*words)
     assert code == 0 and len(before) == 2, text
@@ -62,17 +51,27 @@ def test_submitit_runs_each_job_in_a_process_and_passes_over_finished_ones(launc
 
 @pytest.mark.slurm
 @pytest.mark.skipif(not has_slurm(), reason="no Slurm here")
-def test_slurm_runs_a_grid(launch, folder):
+def test_slurm_runs_a_grid(launch, rows):
     code, text = launch("hydra/launcher=slurm", *LIMITS, "seed=0,1")
-    assert code == 0 and [row["error"] for row in rows(folder).values()] == ["", ""], text
+    assert code == 0 and [row["error"] for row in rows().values()] == ["", ""], text
 
 
 @pytest.mark.slurm
 @pytest.mark.skipif(not has_slurm(), reason="no Slurm here")
-def test_ranks_on_two_nodes_are_one_job(launch, folder):
+def test_ranks_on_two_nodes_are_one_job(launch, folder, rows):
     ranks = ("trainer=ddp", "trainer.devices=1", "trainer.num_nodes=2", "hydra.launcher.nodes=2")
     code, text = launch("hydra/launcher=slurm", *LIMITS, *ranks, "seed=0,1")
-    assert code == 0 and [row["error"] for row in rows(folder).values()] == ["", ""], text
+    assert code == 0 and [row["error"] for row in rows().values()] == ["", ""], text
+    said = [json.loads(path.read_text()) for path in folder.glob("*/provenance.json")]
+    assert [one["devices"] for one in said] == [2, 2]
+
+
+@pytest.mark.slurm
+@pytest.mark.skipif(not has_slurm(), reason="no Slurm here")
+def test_ranks_on_one_node_are_one_job(launch, folder, rows):
+    ranks = ("trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu", "hydra.launcher.tasks_per_node=2")
+    code, text = launch("hydra/launcher=slurm", *LIMITS, *ranks, "seed=0,1")
+    assert code == 0 and [row["error"] for row in rows().values()] == ["", ""], text
     said = [json.loads(path.read_text()) for path in folder.glob("*/provenance.json")]
     assert [one["devices"] for one in said] == [2, 2]
 

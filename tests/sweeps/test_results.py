@@ -40,12 +40,6 @@ def test_sorting_by_a_loss_puts_the_lowest_first():
     assert [line[0] for line in body] == ["1", "2", "0"]
 
 
-def test_ddp_is_refused_in_a_sweep(run, quick, tmp_path):
-    for words in (["trainer=ddp"], ["trainer.devices=2"]):
-        finished = run("train", "--multirun", *quick[:-1], "hydra.sweep.dir=sweep", *words, "seed=0,1")
-        assert finished.code == 1 and "cannot be used in a --multirun" in finished.text
-
-
 def test_jobs_run_side_by_side_with_joblib(quick, tmp_path):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     words = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.sweep.dir=sweep", "seed=0,1", "threads=1"]

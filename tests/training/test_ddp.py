@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -97,6 +99,42 @@ def test_two_processes_train_as_one_with_the_same_global_batch(tmp_path):
         assert metrics["one"][key] == pytest.approx(metrics["two"][key], abs=1e-4)
 
 
+def test_torchrun_starts_the_ranks_of_one_run(quick, tmp_path):
+    words = [*quick[:-1], "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "threads=1"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
+    finished = subprocess.run(
+        [*torchrun, "--standalone", "-m", "fakereal.train", *words],
+        cwd=tmp_path, capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    [out] = (tmp_path / "outputs" / "train").iterdir()
+    assert out.name.startswith("torchrun-") and (out / "metrics.json").exists()
+    assert json.loads((out / "provenance.json").read_text())["devices"] == 2
+    unnamed = subprocess.run(
+        [*torchrun, "--master-port=0", "-m", "fakereal.train", *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert unnamed.returncode == 1 and "torchrun --standalone" in unnamed.stdout + unnamed.stderr
+    assert [*(tmp_path / "outputs" / "train").iterdir()] == [out]
+
+
+@pytest.mark.parametrize("strategy", ["ddp", pytest.param("ddp_spawn", marks=pytest.mark.slow)])
+def test_the_jobs_of_a_sweep_have_ranks_of_their_own(quick, tmp_path, strategy):
+    words = [*quick[:-1], "trainer=ddp", f"trainer.strategy={strategy}", "trainer.accelerator=cpu", "trainer.devices=2"]
+    ranks(tmp_path, "--multirun", *words, "threads=1", "sweep=mine", "optimizer.lr=0.001,0.01", "logger=none")
+    folder = tmp_path / "outputs" / "sweep" / "mine"
+    assert sorted(path.parent.name for path in folder.glob("*/metrics.json")) == ["0", "1"]
+    for job in ("0", "1"):
+        said = json.loads((folder / job / "provenance.json").read_text())
+        assert said["devices"] == 2 and len(list((folder / job).glob("**/best.ckpt"))) == 1
+    kept = [torch.load(folder / job / "checkpoints" / "best.ckpt", weights_only=True) for job in ("0", "1")]
+    one, other = (checkpoint["state_dict"]["backbone.fc.weight"] for checkpoint in kept)
+    assert not torch.equal(one, other)
+
+
 @pytest.mark.parametrize("length", [3, 5, 64, 65, 67])
 def test_shares_of_ranks_average_to_the_mean_over_the_global_batch(length):
     torch.manual_seed(0)
@@ -115,3 +153,26 @@ def test_shares_of_ranks_average_to_the_mean_over_the_global_batch(length):
         torch.testing.assert_close(torch.stack(gradients).mean(0), expected)
         seen += batch.tolist()
     assert sorted(seen) == list(range(length))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ranks_of_a_job_stop_together_and_go_on(quick, tmp_path, number):
+    words = [*quick[:-1], "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "threads=1", "sweep=mine"]
+    words += ["seed=3", "trainer.max_epochs=40", "logger=none"]
+    command = [sys.executable, "-m", "fakereal.train", "--multirun", *words]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    process = subprocess.Popen(command, cwd=tmp_path, **pipes)
+    last = tmp_path / "outputs" / "sweep" / "mine" / "0" / "checkpoints" / "last.ckpt"
+    began = time.monotonic()
+    while not last.exists():
+        assert process.poll() is None and time.monotonic() - began < 120
+        time.sleep(0.1)
+    process.send_signal(number)
+    text, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + number and "Stopped; nothing is lost" in text, text
+    epochs = torch.load(last, weights_only=True)["epoch"] + 1
+    assert 0 < epochs < 40
+    assert "Resuming from" in (done := subprocess.run(command, cwd=tmp_path, timeout=240, **pipes)).stdout
+    assert done.returncode == 0, done.stdout
+    assert torch.load(last, weights_only=True)["epoch"] == 39
