@@ -107,7 +107,7 @@ def _read_tar(file: BufferedReader, wanted: Callable[[str], bool]) -> Iterator[F
 
 
 def _members(stream: BinaryIO | Ahead, wanted: Callable[[str], bool]) -> Iterator[File]:
-    with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member) as archive:
+    with tarfile.open(fileobj=_EndsOnce(stream), mode="r|", tarinfo=_Member) as archive:
         while member := archive.next():
             archive.members.clear()  # tarfile's list of all that it has seen
             if member.isdir() or not wanted(member.name):
@@ -124,6 +124,20 @@ def _members(stream: BinaryIO | Ahead, wanted: Callable[[str], bool]) -> Iterato
 
 def _file(name: str, content: bytes | BadImage) -> File:
     return File(name, len(content) if isinstance(content, bytes) else 0, content)
+
+
+class _EndsOnce:
+    """A stream that is not asked twice after its end: tarfile skips a file of 2**62 bytes in small steps, for years."""
+
+    def __init__(self, stream: BinaryIO | Ahead):
+        self.stream, self.ended = stream, False
+
+    def read(self, size: int) -> bytes:
+        data = self.stream.read(size)
+        if not data and self.ended:
+            raise EOFError("it ends within a file")
+        self.ended = not data
+        return data
 
 
 class _Member(tarfile.TarInfo):

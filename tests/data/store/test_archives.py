@@ -266,6 +266,16 @@ def test_a_header_that_would_fill_the_memory(tmp_path):
         read(tmp_path / "x.tar")
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_header_that_promises_more_than_there_is_ends_at_once(tmp_path, pack):
+    member = tarfile.TarInfo("train/REAL/1.jpg")
+    member.size = 2**62
+    (tmp_path / "x.tar").write_bytes(pack(member.tobuf(tarfile.GNU_FORMAT) + bytes(5000)))
+    with pytest.raises(BadSource, match="it ends within a file"):
+        read(tmp_path / "x.tar")
+
+
 def test_long_names_and_extended_headers(tmp_path):
     name = "real/" + "n" * 300 + "/ü" * 50 + "/1.jpg"
     for format in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
