@@ -116,7 +116,9 @@ class LastCheckpoint(Checkpoint):
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         for number, handler in self.previous.items():
-            signal.signal(number, handler)
+            # Lightning has put back what was there before its own; its own once more would keep the Trainer alive.
+            if signal.getsignal(number) == self._note:
+                signal.signal(number, handler)
         self.previous.clear()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:

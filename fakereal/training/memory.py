@@ -1,7 +1,9 @@
 """Keeps the memory of one step for the next, and says what to lower when it runs out."""
 
 import ctypes
+import gc
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -39,3 +41,17 @@ def explained_out_of_memory(batch_size: int, image_size: int | None) -> Iterator
             sizes = f"data.batch_size (now {batch_size}) or model.image_size (now {size})"
             raise UserError(f"Out of memory: lower {sizes}. ({str(error).splitlines()[0]})") from error
         raise
+
+
+@contextmanager
+def released() -> Iterator[None]:
+    """What a training holds, on its device too, is free after it: the next job of a sweep needs the room."""
+    try:
+        yield
+    except Exception as error:
+        traceback.clear_frames(
+            error.__traceback__
+        )  # Hydra keeps the exceptions of a sweep's jobs, and they their frames
+        raise
+    finally:
+        gc.collect()  # the objects of Lightning go in circles

@@ -18,8 +18,8 @@ from fakereal.models.checkpoint import load_weights, read_checkpoint
 from fakereal.sweeps.jobs import in_sweep
 from fakereal.training.best import best_metrics
 from fakereal.training.environment import prepare, refuse_clipped_fused, refuse_thawing_in_ddp
-from fakereal.training.figures import build_loggers, log_hparams, show_gallery
-from fakereal.training.memory import explained_out_of_memory
+from fakereal.training.figures import build_loggers, log_hparams, show_gallery, tensorboard_of
+from fakereal.training.memory import explained_out_of_memory, released
 from fakereal.training.provenance import provenance
 from fakereal.training.spawned import in_ranks, ranks_to_start
 from fakereal.training.summary import print_summary
@@ -34,7 +34,8 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     refuse_thawing_in_ddp(cfg)
     refuse_clipped_fused(cfg)
     ranks = ranks_to_start(cfg)
-    return in_ranks(train_here, cfg, ranks) if ranks else train_here(cfg)
+    with released():
+        return in_ranks(train_here, cfg, ranks) if ranks else train_here(cfg)
 
 
 def train_here(cfg: DictConfig) -> dict[str, Any]:
@@ -75,6 +76,8 @@ def train_here(cfg: DictConfig) -> dict[str, Any]:
         write_json(out / "metrics.json", metrics)
         show_gallery(trainer, classifier)
         print_summary(cfg, metrics, out)
+    if board := tensorboard_of(trainer):
+        board.close()  # it was opened again after the training, with a thread
     return metrics
 
 

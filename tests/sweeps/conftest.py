@@ -12,10 +12,10 @@ def folder(tmp_path):
 
 @pytest.fixture
 def rows(folder):
-    """`rows()`: those of results.csv, by seed."""
+    """`rows()`: those of results.csv, by seed or another key."""
 
-    def read():
+    def read(key="seed"):
         with (folder / "results.csv").open() as file:
-            return {row["seed"]: row for row in csv.DictReader(file)}
+            return {row[key]: row for row in csv.DictReader(file)}
 
     return read

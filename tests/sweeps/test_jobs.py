@@ -1,12 +1,18 @@
 """A sweep begun again in its directory: finished jobs are passed over, others go on, new ones are added."""
 
+import gc
 import json
+import signal
 import subprocess
 import sys
+import threading
 
+import lightning as L
 import pytest
 import torch
 from filelock import FileLock
+
+from fakereal.sweeps.results import SweepResults
 
 
 @pytest.fixture
@@ -106,3 +112,15 @@ def test_two_launchers_at_once_train_each_job_once(quick, folder, rows, tmp_path
 def test_a_name_that_is_a_path_is_refused(run, quick):
     done = run("train", *quick, "sweep='../up'")
     assert done.code == 1 and "`sweep`" in done.text
+
+
+def test_a_job_leaves_nothing_behind_for_the_next(sweep, rows, monkeypatch):
+    def held():
+        trainers = sum(type(thing) is L.Trainer for thing in gc.get_objects())
+        return trainers, threading.active_count(), signal.getsignal(signal.SIGTERM)
+
+    before, after, original = held(), [], SweepResults.on_job_end
+    monkeypatch.setattr(SweepResults, "on_job_end", lambda *args, **job: (original(*args, **job), after.append(held())))
+    assert sweep("optimizer.lr=1e-3,1e30,1e-4", "logger=[tensorboard,csv]").code == 1
+    assert sum("not a finite number" in row["error"] for row in rows("optimizer.lr").values()) == 1
+    assert after == [before] * 3
