@@ -5,16 +5,17 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 import torch
-
-pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
 
 LIMITS = ("hydra.launcher.cpus_per_task=1", "hydra.launcher.mem_gb=3", "hydra.launcher.timeout_min=5")
 
 
 def has_slurm():
+    if find_spec("hydra_plugins.hydra_submitit_launcher") is None:
+        return False
     return bool(shutil.which("sinfo")) and subprocess.run(["sinfo"], capture_output=True, timeout=20).returncode == 0
 
 
@@ -40,6 +41,7 @@ def launch(quick, tmp_path):
 
 
 def test_submitit_runs_each_job_in_a_process_and_passes_over_finished_ones(launch, folder, rows):
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     words = ("hydra/launcher=submitit_local", "threads=1", "seed=0,1")
     code, text = launch(*words)
     assert code == 0 and [row["error"] for row in rows().values()] == ["", ""], text
@@ -47,6 +49,13 @@ def test_submitit_runs_each_job_in_a_process_and_passes_over_finished_ones(launc
     code, text = launch(*words)
     assert code == 0 and len(before) == 2, text
     assert before == [path.stat().st_mtime_ns for path in sorted(folder.glob("*/metrics.json"))]
+
+
+def test_ray_runs_each_job_in_a_worker(launch, folder, rows):
+    pytest.importorskip("hydra_plugins.hydra_ray_launcher")
+    words = ("+hydra.launcher.ray.init.num_cpus=2", "+hydra.launcher.ray.remote.num_cpus=1", "threads=1")
+    code, text = launch("hydra/launcher=ray", *words, "seed=0,1")
+    assert code == 0 and [row["error"] for row in rows().values()] == ["", ""], text
 
 
 @pytest.mark.slurm
