@@ -39,10 +39,10 @@ def run(tmp_path, monkeypatch, capfd) -> Callable[..., Finished]:
     """`run("train", "key=value", ...)`: the command as from a shell in tmp_path, but in this process."""
 
     def call(command: str, *words: str) -> Finished:
-        from fakereal.config.argv import quote_paths
+        from fakereal.config.argv import as_meant
 
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", quote_paths([f"{command}.py", *words]))
+        monkeypatch.setattr(sys, "argv", as_meant([f"{command}.py", *words]))
         code = 0
         capfd.readouterr()
         try:

@@ -22,6 +22,13 @@ PATH_KEYS = {
 
 
 QUOTES = ("'", '"')
+FLAGS = ("--multirun", "-m", "--run", "-r")  # Hydra's that stand alone
+
+
+def as_meant(argv: list[str]) -> list[str]:
+    """The command line with its paths quoted, and flags before the overrides: argparse takes none after them."""
+    command, *words = quote_paths(argv)
+    return [command, *(word for word in words if word in FLAGS), *(word for word in words if word not in FLAGS)]
 
 
 def quote_paths(argv: list[str]) -> list[str]:

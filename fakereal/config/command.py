@@ -3,12 +3,12 @@
 import sys
 from collections.abc import Callable
 
-from fakereal.config.argv import quote_paths
+from fakereal.config.argv import as_meant
 
 
 def start(main: Callable[[], object]) -> None:
     """Runs a command with paths as they are typed; Ctrl-C ends it with status 130 and without a traceback."""
-    sys.argv = quote_paths(sys.argv)
+    sys.argv = as_meant(sys.argv)
     try:
         main()
     except KeyboardInterrupt:

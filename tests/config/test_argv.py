@@ -3,7 +3,7 @@
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from fakereal.config.argv import quote_paths
+from fakereal.config.argv import as_meant, quote_paths
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,7 @@ def test_folders_named_by_numbers_are_no_numbers():
 def test_a_sweep_over_paths_stays_one():
     [word] = quote_paths(["data.root=a.zip,b.zip"])
     assert OverridesParser.create().parse_override(word).is_sweep_override()
+
+
+def test_a_flag_may_stand_anywhere():
+    assert as_meant(["train.py", "a=1", "--multirun", "b=1,2"]) == ["train.py", "--multirun", "a=1", "b=1,2"]
