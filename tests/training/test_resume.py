@@ -81,7 +81,7 @@ def test_a_stopped_job_of_a_sweep_says_how_it_goes_on_alone(run, lively, tmp_pat
     assert (tmp_path / "sweep (1)" / "0" / "metrics.json").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_signals_write_last_ckpt_first(quick, tmp_path, number):
     command = [sys.executable, "-m", "fakereal.train", *quick, "trainer.max_epochs=10000"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
