@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import logging
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from fakereal.evaluation.monitor import mode_of
 from fakereal.reporting.folders import PRUNED, number_of, read_overrides
 
 log = logging.getLogger(__name__)
+LONG = re.compile(r"-?\d\.\d{5,}(e-?\d+)?")
 SHOWN = (
     "val/accuracy",
     "val/auroc",
@@ -121,6 +123,8 @@ def write_results(sweep: Path, monitor: str) -> None:
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4f}" if abs(value) < 10 else f"{value:,.1f}"
+    if LONG.fullmatch(str(value)):  # drawn by a search
+        return f"{float(value):.4g}"
     return str(value).replace("|", "\\|")
 
 

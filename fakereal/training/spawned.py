@@ -43,7 +43,8 @@ def ranks_to_start(cfg: DictConfig) -> int:
         )
     asked = {key: cfg.trainer[key] for key in ("accelerator", "devices")}
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    return L.Trainer(**asked, strategy="ddp", **quiet).num_devices
+    count = L.Trainer(**asked, strategy="ddp", **quiet).num_devices
+    return count if count > 1 or within else 0
 
 
 def in_ranks(train: Callable[[DictConfig], dict[str, Any]], cfg: DictConfig, count: int) -> dict[str, Any]:

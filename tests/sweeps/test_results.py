@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from fakereal.sweeps.results import tabulate
+from fakereal.sweeps.results import as_text, tabulate
 
 
 def table(folder):
@@ -37,6 +37,9 @@ def test_sorting_by_a_loss_puts_the_lowest_first():
     ]
     header, body = tabulate(rows, "val/loss")
     assert header == ["job", "seed", "val/loss", "error"]
+    rows[0]["overrides"]["seed"] = "0.00268345678901"
+    _, shown = as_text(*tabulate(rows, "val/loss"))
+    assert [cells[1] for cells in shown] == ["1", "2", "0.002683"]
     assert [line[0] for line in body] == ["1", "2", "0"]
 
 
