@@ -15,8 +15,11 @@ class GridSweeper(BasicSweeper):
 
     def is_done(self) -> bool:
         """Asked before each batch of jobs, from which those that are finished are taken."""
+        from fakereal.config.ranks import from_outside
         from fakereal.sweeps.jobs import unfinished
 
+        if from_outside():  # ranks must all walk through the same jobs
+            return super().is_done()
         while not super().is_done():
             left = unfinished(self.overrides[self.batch_index], self.config, self.hydra_context.config_loader)
             if left:

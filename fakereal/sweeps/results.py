@@ -136,8 +136,9 @@ def _replace(path: Path, text: str) -> None:
 
 def report(sweep: Path, monitor: str) -> None:
     """Prints the sweep's table when the command ends, and names the jobs that failed."""
-    if not (sweep / "results.md").exists():
+    if not any(sweep.glob("*/.hydra")):
         return
+    write_results(sweep, monitor)  # a job that was killed right at its end has not, and is launched no more
     from rich.console import Console
     from rich.table import Table
 

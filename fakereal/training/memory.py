@@ -49,9 +49,14 @@ def released() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        traceback.clear_frames(
-            error.__traceback__
-        )  # Hydra keeps the exceptions of a sweep's jobs, and they their frames
+        _clear(error)  # Hydra keeps the exceptions of a sweep's jobs, and they their frames
         raise
     finally:
         gc.collect()  # the objects of Lightning go in circles
+
+
+def _clear(error: BaseException | None) -> None:
+    """Forgets what the frames hold that an exception went through, and those of the exceptions that it came of."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__

@@ -13,6 +13,7 @@ import torch
 from filelock import FileLock
 
 from fakereal.sweeps.results import SweepResults
+from fakereal.training.callbacks import FiniteLoss
 
 
 @pytest.fixture
@@ -35,6 +36,7 @@ def test_finished_jobs_are_passed_over_and_new_ones_added(sweep, folder, rows):
     again = sweep("seed=2,1,0", "threads=1")  # in another order, with a key that says how and not what
     assert again.code == 0, again.text
     assert again.text.count("is finished already") == 2 and again.text.count("Best checkpoint on validation") == 1
+    assert "Launching 1 jobs" in again.text, "the others are not launched at all"
     after = times(folder)
     assert {name: after[name] for name in before} == before and [*sorted(after)] == ["0", "1", "2"]
     assert {seed: row["job"] for seed, row in rows().items()} == {"0": "0", "1": "1", "2": "2"}
@@ -119,8 +121,13 @@ def test_a_job_leaves_nothing_behind_for_the_next(sweep, rows, monkeypatch):
         trainers = sum(type(thing) is L.Trainer for thing in gc.get_objects())
         return trainers, threading.active_count(), signal.getsignal(signal.SIGTERM)
 
+    def fail(self, trainer, *args):
+        if trainer.optimizers[0].param_groups[0]["lr"] > 1:
+            raise RuntimeError("out of memory")  # of which another exception is made
+
+    monkeypatch.setattr(FiniteLoss, "on_train_batch_end", fail)
     before, after, original = held(), [], SweepResults.on_job_end
     monkeypatch.setattr(SweepResults, "on_job_end", lambda *args, **job: (original(*args, **job), after.append(held())))
     assert sweep("optimizer.lr=1e-3,1e30,1e-4", "logger=[tensorboard,csv]").code == 1
-    assert sum("not a finite number" in row["error"] for row in rows("optimizer.lr").values()) == 1
+    assert sum("Out of memory: lower" in row["error"] for row in rows("optimizer.lr").values()) == 1
     assert after == [before] * 3

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -12,7 +13,9 @@ import pytest
 import torch
 from torch import nn
 
+from fakereal.config.errors import UserError
 from fakereal.data.loader import EpochBatches
+from fakereal.training.spawned import _pickled
 
 RECORDER = '''
 import json, os, sys
@@ -167,3 +170,31 @@ def test_ranks_of_a_job_stop_together_and_go_on(quick, tmp_path, number):
     assert "Resuming from" in (done := subprocess.run(command, cwd=tmp_path, timeout=240, **pipes)).stdout
     assert done.returncode == 0, done.stdout
     assert torch.load(last, weights_only=True)["epoch"] == 39
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_sweep_that_is_stopped_before_its_ranks_train_is_over(quick, tmp_path, number):
+    words = [*quick[:-1], "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "threads=1", "sweep=mine"]
+    command = [sys.executable, "-m", "fakereal.train", "--multirun", *words, "seed=3,4", "logger=none"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    while not list(tmp_path.glob("fakereal-ranks-*")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    time.sleep(1)
+    process.send_signal(number)
+    _, text = process.communicate(timeout=100)
+    assert process.returncode == 128 + number, text
+    folder = tmp_path / "outputs" / "sweep" / "mine"
+    assert not (folder / "1").exists() and not (folder / "0" / "error.txt").exists()
+    assert not list(tmp_path.glob("fakereal-ranks-*"))
+
+
+def test_an_exception_of_a_rank_travels_or_its_words_do():
+    class Odd(Exception):
+        def __init__(self, one, two):
+            super().__init__(f"{one} and {two}")
+
+    assert str(pickle.loads(_pickled(UserError("x" * 100_000)))) == "x" * 100_000
+    assert str(pickle.loads(_pickled(Odd(1, 2)))) == "Odd: 1 and 2"
