@@ -92,7 +92,7 @@ def test_ranks_on_one_node_are_one_job(launch, folder, rows):
 def test_a_job_out_of_time_goes_on_to_the_same_weights(quick, folder, tmp_path):
     long = (
         *quick[:-1],
-        "trainer.max_epochs=150",
+        "trainer.max_epochs=50",
         "data.count=1000",
         "model.drop_rate=0.3",
         "data/augment=all",
