@@ -43,7 +43,7 @@ def _quoted(word: str) -> str:
     match = re.fullmatch(r"(\+{0,2}([\w.]+))=(.*)", word, re.DOTALL)
     if not match or match[2] not in PATH_KEYS or match[3][:1] in QUOTES:
         return word
-    if _is_understood(word):
+    if _is_understood(word) and match[3] == match[3].strip():
         return word
     value = match[3]
     if value[:1] == "[" and value[-1:] == "]":

@@ -17,6 +17,7 @@ from typing_extensions import TypedDict
 
 from fakereal import CLASSES
 from fakereal.config.errors import UserError
+from fakereal.config.schema import annotations_of, value_problem
 from fakereal.data.store.decode import Aspect, Filter
 from fakereal.evaluation.reference import Reference
 from fakereal.models.classifier import CHECKPOINT_FORMAT, Classifier
@@ -103,7 +104,10 @@ def load_classifier(path: str | Path, key: str = "ckpt_path") -> Loaded:
     """A trained classifier from its checkpoint alone: no configuration, no network, no other file."""
     checkpoint = read_checkpoint(path, key)
     try:
-        classifier = Classifier(**checkpoint["hyper_parameters"])
+        options, known = checkpoint["hyper_parameters"], annotations_of(Classifier)
+        for problem in (line for name in options for line in value_problem(name, options[name], known[name])):
+            raise UserError(f"it was altered. {problem}")
+        classifier = Classifier(**options)
     except UserError as error:
         raise UserError(f"{key}={path}: {error}") from error
     except Exception as error:  # of the backbone's own code too
