@@ -55,8 +55,13 @@ def released() -> Iterator[None]:
         gc.collect()  # the objects of Lightning go in circles
 
 
-def _clear(error: BaseException | None) -> None:
+def _clear(error: BaseException) -> None:
     """Forgets what the frames hold that an exception went through, and those of the exceptions that it came of."""
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__cause__ or error.__context__
+    waiting, seen = [error], set()
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:  # the exceptions that one came of may go in a circle
+            continue
+        seen.add(id(one))
+        traceback.clear_frames(one.__traceback__)
+        waiting += [one.__cause__, one.__context__]

@@ -49,6 +49,7 @@ def ranks(folder, *words):
     return finished.stdout
 
 
+@pytest.mark.slow
 def test_two_ranks_see_every_image_once_and_end_with_equal_weights(quick, tmp_path):
     (tmp_path / "recorder.py").write_text(RECORDER)
     words = [*quick, "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_epochs=2"]

@@ -1,10 +1,13 @@
-"""A training does not pay for the same memory at every step."""
+"""A training does not pay for the same memory at every step, and gives it back at its end."""
 
 import platform
 import subprocess
 import sys
+import weakref
 
 import pytest
+
+from fakereal.training.memory import released
 
 FAULTS = """
 import resource, sys, torch
@@ -31,3 +34,28 @@ def test_the_pages_of_one_step_are_there_for_the_next():
         command = [sys.executable, "-c", FAULTS, way]
         faults[way] = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert faults["kept"] < 3 * 12_200 and faults["usual"] > 18 * 12_200  # pages, of twenty steps
+
+
+def test_what_an_exception_and_those_before_it_held_is_free():
+    class Held:
+        pass
+
+    def inner():
+        weights = Held()
+        freed.append(weakref.ref(weights))
+        raise ValueError("first")
+
+    def outer():
+        activations = Held()
+        freed.append(weakref.ref(activations))
+        try:
+            inner()
+        except ValueError as error:
+            second = RuntimeError("second")
+            error.__context__ = second  # a circle, as contexts may be
+            raise second from error
+
+    freed = []
+    with pytest.raises(RuntimeError) as caught, released():
+        outer()
+    assert caught.value.__cause__ is not None and [reference() for reference in freed] == [None, None]
