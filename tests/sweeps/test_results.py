@@ -43,6 +43,7 @@ def test_sorting_by_a_loss_puts_the_lowest_first():
     assert [line[0] for line in body] == ["1", "2", "0"]
 
 
+@pytest.mark.slow
 def test_jobs_run_side_by_side_with_joblib(quick, tmp_path):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     words = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.sweep.dir=sweep", "seed=0,1", "threads=1"]

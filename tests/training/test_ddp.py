@@ -103,6 +103,7 @@ def test_two_processes_train_as_one_with_the_same_global_batch(tmp_path):
         assert metrics["one"][key] == pytest.approx(metrics["two"][key], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_torchrun_starts_the_ranks_of_one_run(quick, tmp_path):
     words = [*quick[:-1], "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "threads=1"]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
@@ -116,7 +117,15 @@ def test_torchrun_starts_the_ranks_of_one_run(quick, tmp_path):
     assert json.loads((out / "provenance.json").read_text())["devices"] == 2
 
 
-@pytest.mark.parametrize("strategy", ["ddp", pytest.param("ddp_spawn", marks=pytest.mark.slow)])
+def test_spawned_ranks_leave_one_run(quick, tmp_path):
+    words = [*quick, "trainer=ddp", "trainer.strategy=ddp_spawn", "trainer.accelerator=cpu", "trainer.devices=2"]
+    text = ranks(tmp_path, *words, "threads=1", "logger=none")
+    assert text.count("Best checkpoint on validation") == 1 and (tmp_path / "run" / "metrics.json").exists()
+    assert json.loads((tmp_path / "run" / "provenance.json").read_text())["devices"] == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["ddp", "ddp_spawn"])
 def test_the_jobs_of_a_sweep_have_ranks_of_their_own(quick, tmp_path, strategy):
     words = [*quick[:-1], "trainer=ddp", f"trainer.strategy={strategy}", "trainer.accelerator=cpu", "trainer.devices=2"]
     ranks(tmp_path, "--multirun", *words, "threads=1", "sweep=mine", "optimizer.lr=0.001,0.01", "logger=none")

@@ -52,7 +52,7 @@ def test_resume_at_epoch_two_of_four_equals_four_straight(run, lively, tmp_path,
     assert {k: v for k, v in one.items() if k.startswith("val/")} == {k: v for k, v in other.items() if k[:4] == "val/"}
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+@pytest.mark.parametrize("optimizer", ["adam", pytest.param("muon", marks=pytest.mark.slow)])
 def test_an_interrupted_epoch_goes_on_with_its_next_batch(run, lively, tmp_path, stopped_after, optimizer):
     straight, halves = tmp_path / "straight", tmp_path / "halves"
     lively, two = (*lively, f"optimizer={optimizer}"), "trainer.max_epochs=2"
