@@ -105,8 +105,9 @@ def load_classifier(path: str | Path, key: str = "ckpt_path") -> Loaded:
     checkpoint = read_checkpoint(path, key)
     try:
         options, known = checkpoint["hyper_parameters"], annotations_of(Classifier)
-        for problem in (line for name in options for line in value_problem(name, options[name], known[name])):
-            raise UserError(f"it was altered. {problem}")
+        problems = [line for name in options for line in value_problem(name, options[name], known[name])]
+        if problems:
+            raise UserError(f"it was altered. {problems[0]}")
         classifier = Classifier(**options)
     except UserError as error:
         raise UserError(f"{key}={path}: {error}") from error

@@ -46,10 +46,14 @@ def refuse_clipped_fused(cfg: DictConfig) -> None:
         )
 
 
+def on_several_devices(cfg: DictConfig) -> bool:
+    """Whether the training may have more than one rank; `auto` counts as several."""
+    return cfg.trainer.devices not in (1, "1") or cfg.trainer.num_nodes > 1
+
+
 def refuse_thawing_in_ddp(cfg: DictConfig) -> None:
     """DDP looks at the start which parameters have a gradient."""
-    several = cfg.trainer.devices not in (1, "1") or cfg.trainer.num_nodes > 1
-    if several and isinstance(cfg.model.get("freeze"), int):
+    if on_several_devices(cfg) and isinstance(cfg.model.get("freeze"), int):
         raise UserError(
             f"model.freeze={cfg.model.freeze} (an epoch count) works on one device only: DDP fixes at the start which "
             "weights it averages. Train with model.freeze=backbone first, then go on with init_from=CKPT."

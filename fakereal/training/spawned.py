@@ -9,7 +9,6 @@ import os
 import pickle
 import re
 import signal
-import socket
 import tempfile
 import threading
 import traceback
@@ -22,7 +21,7 @@ import lightning as L
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import configure_log, setup_globals
 from hydra.errors import HydraException
-from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment, find_free_network_port
 from omegaconf import DictConfig, open_dict, read_write
 from torch import multiprocessing
 from torch.multiprocessing.spawn import ProcessContext, ProcessExitedException, ProcessRaisedException
@@ -31,6 +30,7 @@ from fakereal.config.errors import UserError
 from fakereal.config.ranks import from_outside
 from fakereal.reporting.folders import PRUNED
 from fakereal.sweeps.jobs import in_sweep
+from fakereal.training.environment import on_several_devices
 
 WITHIN = "_(spawn|fork|notebook)"  # in the names of strategies that start ranks from within a process
 STOPPING = (signal.SIGINT, signal.SIGTERM)
@@ -39,9 +39,10 @@ PATIENCE = 60.0  # seconds in which ranks that are told to stop may write their 
 
 def ranks_to_start(cfg: DictConfig) -> int:
     """How many are to be started here; 0 where Lightning, torchrun or Slurm does, or this process is alone."""
-    strategy, several = str(cfg.trainer.strategy), cfg.trainer.devices not in (1, "1") or cfg.trainer.num_nodes > 1
+    strategy = str(cfg.trainer.strategy)
     within = re.search(WITHIN, strategy) is not None
-    if from_outside() or not (within or (in_sweep() and (several or strategy not in ("auto", "single_device")))):
+    several = on_several_devices(cfg) or strategy not in ("auto", "single_device")
+    if from_outside() or not (within or (in_sweep() and several)):
         return 0
     if cfg.trainer.num_nodes > 1:
         raise UserError(
@@ -65,9 +66,7 @@ def in_ranks(train: Callable[[DictConfig], dict[str, Any]], cfg: DictConfig, cou
     if isinstance(cfg.trainer.strategy, str):
         with read_write(cfg), open_dict(cfg):
             cfg.trainer.strategy = re.sub(WITHIN, "", cfg.trainer.strategy)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = find_free_network_port()
     with tempfile.TemporaryDirectory(prefix="fakereal-ranks-") as folder:
         given = (train, cfg, HydraConfig.instance().cfg, count, port, folder)
         context = multiprocessing.start_processes(_rank, given, nprocs=count, join=False, start_method="spawn")

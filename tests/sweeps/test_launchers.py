@@ -67,19 +67,16 @@ def test_slurm_runs_a_grid(launch, rows):
 
 @pytest.mark.slurm
 @pytest.mark.skipif(not has_slurm(), reason="no Slurm here")
-def test_ranks_on_two_nodes_are_one_job(launch, folder, rows):
-    ranks = ("trainer=ddp", "trainer.devices=1", "trainer.num_nodes=2", "hydra.launcher.nodes=2")
-    code, text = launch("hydra/launcher=slurm", *LIMITS, *ranks, "seed=0,1")
-    assert code == 0 and [row["error"] for row in rows().values()] == ["", ""], text
-    said = [json.loads(path.read_text()) for path in folder.glob("*/provenance.json")]
-    assert [one["devices"] for one in said] == [2, 2]
-
-
-@pytest.mark.slurm
-@pytest.mark.skipif(not has_slurm(), reason="no Slurm here")
-def test_ranks_on_one_node_are_one_job(launch, folder, rows):
-    ranks = ("trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu", "hydra.launcher.tasks_per_node=2")
-    code, text = launch("hydra/launcher=slurm", *LIMITS, *ranks, "seed=0,1")
+@pytest.mark.parametrize(
+    "ranks",
+    [
+        ("trainer.devices=1", "trainer.num_nodes=2", "hydra.launcher.nodes=2"),
+        ("trainer.devices=2", "trainer.accelerator=cpu", "hydra.launcher.tasks_per_node=2"),
+    ],
+    ids=["two nodes", "one node"],
+)
+def test_ranks_are_one_job(launch, folder, rows, ranks):
+    code, text = launch("hydra/launcher=slurm", *LIMITS, "trainer=ddp", *ranks, "seed=0,1")
     assert code == 0 and [row["error"] for row in rows().values()] == ["", ""], text
     said = [json.loads(path.read_text()) for path in folder.glob("*/provenance.json")]
     assert [one["devices"] for one in said] == [2, 2]

@@ -86,34 +86,38 @@ def saved(image: Image.Image, how: dict) -> bytes:
     return buffer.getvalue()
 
 
+def tar_of(files: dict[str, bytes], format: int, time: float, *links: tarfile.TarInfo) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=format) as archive:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mtime = len(data), time
+            archive.addfile(member, io.BytesIO(data))
+        for link in links:
+            archive.addfile(link)
+    return buffer.getvalue()
+
+
+def gzipped(data: bytes) -> bytes:
+    """Without the time, so that it is the same in every run."""
+    return gzip.compress(data, mtime=0)
+
+
 def archive_files() -> dict[str, bytes]:
     """An archive of each kind with a few small files, of which some have long names, are links or folders."""
     files = {"train/REAL/1.jpg": image_files()["jpg"], f"train/FAKE/{'long/' * 30}ü.png": b"\0" * 700, "empty.jpg": b""}
-    plain = io.BytesIO()
-    with tarfile.open(fileobj=plain, mode="w", format=tarfile.GNU_FORMAT) as archive:
-        for name, data in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-        link = tarfile.TarInfo("link.jpg")
-        link.type, link.linkname = tarfile.SYMTYPE, "train/REAL/1.jpg"
-        archive.addfile(link)
-    pax = io.BytesIO()
-    with tarfile.open(fileobj=pax, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for name, data in files.items():
-            member = tarfile.TarInfo(name)
-            member.size, member.mtime = len(data), 1.5
-            archive.addfile(member, io.BytesIO(data))
+    link = tarfile.TarInfo("link.jpg")
+    link.type, link.linkname = tarfile.SYMTYPE, "train/REAL/1.jpg"
+    tar, pax = tar_of(files, tarfile.GNU_FORMAT, 0, link), tar_of(files, tarfile.PAX_FORMAT, 1.5)
     zips = {}
     for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", method) as archive:
             for name, data in files.items():
-                archive.writestr(name, data)
+                archive.writestr(zipfile.ZipInfo(name), data, method)  # without the time
         zips[f"{method}.zip"] = buffer.getvalue()
-    tar = plain.getvalue()
-    packed = {"tar.gz": gzip.compress(tar), "tar.bz2": bz2.compress(tar), "tar.xz": lzma.compress(tar)}
-    return {"tar": tar, "pax.tar": pax.getvalue(), **packed, **zips}
+    packed = {"tar.gz": gzipped(tar), "tar.bz2": bz2.compress(tar), "tar.xz": lzma.compress(tar)}
+    return {"tar": tar, "pax.tar": pax, **packed, **zips}
 
 
 def altered(files: list[bytes], dice: random.Random) -> bytes:
@@ -186,7 +190,7 @@ def fuzz(what: str, first: int, count: int, kept: Path | None) -> dict:
             data = altered(files, dice)
             if what == "archives" and data[257:262] == b"ustar":  # altered before it is compressed
                 data = dice.choice((bytes, with_checksums))(data)
-                data = dice.choice((bytes, bytes, gzip.compress, bz2.compress, lzma.compress))(data)
+                data = dice.choice((bytes, bytes, gzipped, bz2.compress, lzma.compress))(data)
             faulthandler.dump_traceback_later(6 * SECONDS, exit=True)
             start = time.perf_counter()
             try:
