@@ -16,13 +16,14 @@ def crop_and_flip(images: Tensor, top: Tensor, left: Tensor, flip: Tensor) -> Te
     Pixels are moved, not changed. The result is channels_last.
     """
     batch, channels, height, width = images.shape
+    pixels = images.permute(0, 2, 3, 1)
+    # Reflected at both ends for ever, a row is periodic and even: a crop is a window of it, its mirror image another.
+    wave = torch.cat([pixels, pixels.flip(2)[:, :, 1:-1], pixels[:, :, :-1]], 2)
+    start = torch.where(flip == 1, width - 1 - left, left) % max(1, 2 * width - 2)
     rows = _reflect(torch.arange(height, device=images.device) + top[:, None], height)
-    columns = torch.arange(width, device=images.device)
-    columns = torch.where(flip[:, None] == 1, columns.flip(0), columns)
-    columns = _reflect(columns + left[:, None], width)
     rows = rows + torch.arange(0, batch * height, height, device=images.device)[:, None]
-    index = rows[:, :, None] * width + columns[:, None, :]
-    pixels = images.permute(0, 2, 3, 1).reshape(-1, channels).index_select(0, index.flatten())
+    windows = wave.flatten().unfold(0, width * channels, channels)  # a view: the one from each pixel on
+    pixels = windows.index_select(0, (rows * wave.shape[2] + start[:, None]).flatten())
     return pixels.view(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
