@@ -18,7 +18,7 @@ IMAGENET: Normalization = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 
 
 def preprocess(images: Tensor, mean: Tensor, std: Tensor, size: int | None, channels_last: bool) -> Tensor:
     """Float32 (B, 3, size, size), or of the images' own size, of uint8 (B, 3, H, W); `mean` and `std` (1, 3, 1, 1)."""
-    pixels = images.float()
+    pixels = images.to(torch.float32, copy=True)
     if size and pixels.shape[-2:] != (size, size):
         pixels = F.interpolate(pixels, (size, size), mode="bilinear", antialias=True, align_corners=False)
     layout = torch.channels_last if channels_last else torch.contiguous_format
@@ -27,4 +27,5 @@ def preprocess(images: Tensor, mean: Tensor, std: Tensor, size: int | None, chan
         figures.expand(1, 3, *pixels.shape[-2:]).contiguous(memory_format=layout)
         for figures in (-mean / std, 1 / (255 * std))
     )
-    return torch.addcmul(shift, pixels.contiguous(memory_format=layout), scale)
+    pixels = pixels.contiguous(memory_format=layout)
+    return torch.addcmul(shift, pixels, scale, out=pixels)  # they are ours: memory that is in the cache already
