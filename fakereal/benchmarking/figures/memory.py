@@ -21,9 +21,8 @@ def memory(bench: Bench, source: str | None, batch_size: int) -> Iterator[Row]:
         import psutil
     except ImportError as error:
         raise UserError('figures=memory needs psutil: pip install "fakereal[benchmark]".') from error
-    given = [f"data.root={source}"] if source else []
-    given += [f"data.cache_dir={bench.folder / 'memory'}", "trainer.max_epochs=1", "trainer.limit_train_batches=100"]
-    words = [*work(bench, "cnn", MANY, batch_size), *given]
+    short = ["trainer.max_epochs=1", "trainer.limit_train_batches=100"]
+    words = [*work(bench, "cnn", MANY, batch_size, source), f"data.cache_dir={bench.folder / 'memory'}", *short]
     process = psutil.Popen(
         [sys.executable, "-m", "fakereal.train", *words, f"hydra.run.dir={bench.folder / 'runs' / 'memory'}"],
         stdout=subprocess.DEVNULL,

@@ -51,15 +51,15 @@ def _race(
         yield Row.ratio("training", subject, AGAINST[peer], "images/s", rates[OURS], rates[peer], **bound)
 
 
-def work(bench: Bench, network: str, images: int, batch_size: int) -> list[str]:
-    """Overrides of a training from scratch at 32 px on so many generated images."""
+def work(bench: Bench, network: str, images: int, batch_size: int, root: str | None = None) -> list[str]:
+    """Overrides of a training from scratch at 32 px, on so many generated images or those of `root`."""
     return [
         *bench.overrides,
         f"model={network}",
         "model.pretrained=false",
         "model.image_size=32",
         "data=folder",
-        f"data.root={bench.tree(images)}",
+        f"data.root={root or bench.tree(images)}",
         "data.size=32",
         f"data.val_fraction={VAL_FRACTION}",
         f"data.batch_size={batch_size}",
