@@ -6,10 +6,13 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 PATH_KEYS = {
+    "audits",
     "ckpt_path",
     "images",
     "init_from",
     "ledger",
+    "pretrained_weights",
+    "root",
     "runs",
     "tests",
     "data.root",

@@ -41,10 +41,10 @@ def record_look(ledger: Path, metrics: dict[str, Any], out: Path) -> tuple[dict[
 def read_ledger(ledger: Path) -> list[dict[str, Any]]:
     """All entries that can be read; a line cut short by a crash is passed over."""
     entries = []
-    for line in ledger.read_text().splitlines() if ledger.exists() else ():
+    for line in ledger.read_bytes().splitlines() if ledger.exists() else ():
         try:
             entry = json.loads(line)
-        except json.JSONDecodeError:
+        except ValueError:
             continue
         if isinstance(entry, dict):
             entries.append(entry)

@@ -67,7 +67,7 @@ def settings_blocks(found: Findings) -> list[Block]:
     charts: list[Block] = []
     for number, key in enumerate(keys[:SETTINGS_SHOWN]):
         points = [Point(value_of(run, key), validation_accuracy(run), found.ref(run)) for run in found.runs]
-        best, title = f"Best: {points[0].x} with {points[0].y[0]:.2%}", f"Validation accuracy by {key}"
+        best, title = f"The winner has {points[0].x}: {points[0].y[0]:.2%}", f"Validation accuracy by {key}"
         if not all(isinstance(p.x, int | float) and not isinstance(p.x, bool) for p in points):
             values = list(dict.fromkeys(shown(p.x) for p in points))
             points = [Point(shown(p.x), p.y, p.ref) for p in points if shown(p.x) in values[:VALUES_SHOWN]]

@@ -1,6 +1,6 @@
 """Every two tests on the same images, compared image by image."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -11,7 +11,7 @@ from fakereal.reporting.folders import Unusable
 from fakereal.reporting.runs import LeftOut
 from fakereal.reporting.tested import Predictions, Tested, read_predictions
 
-COMPARED = 16  # 120 pairs; 1,000 resamples of 20,000 images then take 3 s
+COMPARED = 16  # of each group: 120 pairs; 1,000 resamples of 20,000 images then take 3 s
 
 
 @dataclass
@@ -33,38 +33,49 @@ class Pairs:
     compared: list[Pair]
     refused: list[tuple[Any, Any, str]]
     left_out: list[LeftOut]
-    tested: int  # how many could have been compared
+    tested: int  # how many of the first group could have been compared
 
     def of(self, first: Any, second: Any) -> Pair | None:
         return next((pair for pair in self.compared if {pair.first, pair.second} == {first, second}), None)
 
 
-def compare(tests: dict[Any, Tested], resamples: int, seed: int, advance: Callable[[float], None]) -> Pairs:
-    """All pairs of the first COMPARED tests; a pair that covers different images is refused.
+def compare(groups: Sequence[dict[Any, Tested]], resamples: int, seed: int, advance: Callable[[float], None]) -> Pairs:
+    """All pairs of the first COMPARED tests of each group; a pair that covers different images is refused.
 
     `advance` is told each share of the work that is done.
     """
-    predictions: dict[Any, Predictions] = {}
-    left_out = []
-    for key, test in list(tests.items())[:COMPARED]:
+    pairs = Pairs([], [], [], len(groups[0]) if groups else 0)
+    read = [_read(list(group.items())[:COMPARED], pairs.left_out) for group in groups]
+    for predictions in read:
+        for first, second in combinations(predictions, 2):
+            one, other = predictions[first], predictions[second]
+            if one.covers_the_same(other):
+                figures = mcnemar(one.right, other.right)
+                pairs.compared.append(Pair(first, second, len(one.right), *figures))
+            else:
+                pairs.refused.append((first, second, _difference(one, other)))
+    for pair, adjusted in zip(pairs.compared, holm([pair.p_value for pair in pairs.compared]), strict=True):
+        pair.adjusted = adjusted
+    _add_auroc_differences(pairs, {key: held for part in read for key, held in part.items()}, resamples, seed, advance)
+    return pairs
+
+
+def _read(tests: list[tuple[Any, Tested]], left_out: list[LeftOut]) -> dict[Any, Predictions]:
+    predictions = {}
+    for key, test in tests:
         try:
             predictions[key] = read_predictions(test)
         except Unusable as reason:
             left_out.append(LeftOut(str(test.folder), f"not compared in pairs: {reason}"))
-    pairs = Pairs([], [], left_out, len(tests))
-    for first, second in combinations(predictions, 2):
-        one, other = predictions[first], predictions[second]
-        if one.covers_the_same(other):
-            figures = mcnemar(one.right, other.right)
-            pairs.compared.append(Pair(first, second, len(one.right), *figures))
-        else:
-            shared = len(set(one.paths) & set(other.paths))
-            sizes = f"{len(one.paths):,} and {len(other.paths):,} images, {shared:,} shared"
-            pairs.refused.append((first, second, f"the predictions cover different images ({sizes})"))
-    for pair, adjusted in zip(pairs.compared, holm([pair.p_value for pair in pairs.compared]), strict=True):
-        pair.adjusted = adjusted
-    _add_auroc_differences(pairs, predictions, resamples, seed, advance)
-    return pairs
+    return predictions
+
+
+def _difference(one: Predictions, other: Predictions) -> str:
+    if one.paths == other.paths:
+        return f"the predictions give {int((one.labels != other.labels).sum()):,} of the same images other labels"
+    shared = len(set(one.paths) & set(other.paths))
+    sizes = f"{len(one.paths):,} and {len(other.paths):,} images, {shared:,} shared"
+    return f"the predictions cover different images ({sizes})"
 
 
 def _add_auroc_differences(
@@ -75,9 +86,9 @@ def _add_auroc_differences(
     advance: Callable[[float], None],
 ) -> None:
     same: list[list[Any]] = []  # tests that cover the same images are resampled together
-    for key, held in predictions.items():
+    for key in predictions:
         for keys in same:
-            if held.covers_the_same(predictions[keys[0]]):
+            if pairs.of(keys[0], key):
                 keys.append(key)
                 break
         else:

@@ -9,7 +9,10 @@ from fakereal.reporting.gather import Findings
 from fakereal.reporting.runs import Run
 
 # Runs that differ in these were validated on different images.
-SPLIT_KEYS = ("data.split_seed", "data.val_fraction", "data.test_fraction", "trainer.limit_val_batches")
+SPLIT_KEYS = (
+    *("data.split_seed", "data.val_fraction", "data.test_fraction", "data.drop_duplicates"),
+    "trainer.limit_val_batches",
+)
 
 
 def headline(found: Findings) -> str:

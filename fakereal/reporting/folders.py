@@ -14,7 +14,7 @@ from fakereal.config.search import SEARCH_KEYS
 
 JOURNAL = "study.journal"  # of a search, in the directory of its jobs
 PRUNED = "TrialPruned"  # what a search raises in a job that it gives up: no failure
-INNER = {".hydra", "checkpoints", "csv", "figures"}  # of a run; nothing that is looked for lies deeper
+INNER = {".hydra", "checkpoints", "csv", "figures"}  # of a run: its own output never holds another run
 
 
 class Unusable(Exception):
@@ -38,12 +38,14 @@ def results_below(roots: list[Path]) -> Iterator[Path]:
     """Every directory with a `.hydra` or a `metrics.json`, in order of job number or name, each once."""
     seen = set()
     for root in roots:
-        for name, folders, files in os.walk(root):
-            # a run's own output never holds another run
+        for name, folders, files in os.walk(root, followlinks=True):  # a sweep may lie on another disk
+            if (real := os.path.realpath(name)) in seen:
+                folders.clear()  # a link in a circle would never end
+                continue
+            seen.add(real)
             holds = ".hydra" in folders or "metrics.json" in files
-            folders[:] = sorted((f for f in folders if f not in INNER), key=number_of)
-            if holds and (real := os.path.realpath(name)) not in seen:
-                seen.add(real)
+            folders[:] = sorted((f for f in folders if not (holds and f in INNER)), key=number_of)
+            if holds:
                 yield Path(name)
 
 
@@ -113,9 +115,10 @@ def _words(folder: Path) -> list[str]:
 def read_hydra(folder: Path) -> dict[str, Any]:
     """What Hydra says of a job; empty where its file cannot be read."""
     try:
-        return read_yaml(folder / ".hydra" / "hydra.yaml")["hydra"]
+        said = read_yaml(folder / ".hydra" / "hydra.yaml")["hydra"]
     except (Unusable, KeyError, TypeError):
         return {}
+    return said if isinstance(said, dict) else {}
 
 
 def command_of(folder: Path) -> str:

@@ -1,6 +1,6 @@
 """Everything that a report tells, before it is put into words."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,12 @@ from fakereal.config.errors import UserError
 from fakereal.data.progress import bar
 from fakereal.evaluation.ledger import looks_at, members_of
 from fakereal.reporting.baselines import Baselines, read_baselines
-from fakereal.reporting.comparisons import Pairs, compare
+from fakereal.reporting.comparisons import COMPARED, Pairs, compare
 from fakereal.reporting.curves import Curve, read_curves
 from fakereal.reporting.folders import command_of, expand, results_below
 from fakereal.reporting.runs import LeftOut, Run, name_runs, of_one_dataset, read_runs
 from fakereal.reporting.settings import Group, by_settings, label, ranked, varied_keys
-from fakereal.reporting.tested import Joined, Tested, join, read_tests
+from fakereal.reporting.tested import Joined, Tested, data_of, join, read_tests
 
 TRAINS = ("train", "tune")
 STRANGER = "a test result of a checkpoint that belongs to no run of this report"
@@ -40,9 +40,12 @@ class Findings:
     baselines: Baselines
 
     def ref(self, item: Run | Tested) -> str:
-        """`#1` for the best run, `E1` for the first ensemble."""
-        if isinstance(item, Tested):
+        """`#1` for the best run, `E1` for the first ensemble, `#1 on data=folder` for its test on other images."""
+        if isinstance(item, Tested) and item in self.tests.ensembles:
             return f"E{self.tests.ensembles.index(item) + 1}"
+        if isinstance(item, Tested):
+            run = next(run for run, test, _ in self.tests.elsewhere if test is item)
+            return f"{self.ref(run) if run else 'ensemble'} on {data_of(item)}"
         return f"#{self.runs.index(item) + 1}"
 
     def named(self, item: Run | Tested) -> str:
@@ -74,6 +77,9 @@ def gather(cfg: DictConfig) -> Findings:
     roots, empty = expand(_plain(cfg.runs))
     left_out = [LeftOut(pattern, "runs= names no directory there") for pattern in empty]
     folders = list(results_below(roots))
+    left_out += [
+        LeftOut(str(root), "nothing below it was left by fakereal") for root in roots if not _any(root, folders)
+    ]
     commands = {folder: command_of(folder) for folder in folders}
     runs, problems = read_runs([folder for folder in folders if commands[folder] in TRAINS], cfg.monitor)
     runs, others = of_one_dataset(runs)
@@ -106,6 +112,12 @@ def gather(cfg: DictConfig) -> Findings:
     )
 
 
+def _any(root: Path, folders: list[Path]) -> bool:
+    """Whether one of the folders lies below; perhaps it was found by another path."""
+    real = root.resolve()
+    return any(folder.is_relative_to(root) or folder.resolve().is_relative_to(real) for folder in folders)
+
+
 def _tests(cfg: DictConfig, below: list[Path], runs: list[Run]) -> tuple[Joined, list[LeftOut]]:
     """The tests in `below` (found below `runs=`) and below `tests=`, joined to the runs; and what is left out."""
     roots, empty = expand(_plain(cfg.tests) or [])
@@ -120,10 +132,16 @@ def _tests(cfg: DictConfig, below: list[Path], runs: list[Run]) -> tuple[Joined,
 
 
 def _compare(cfg: DictConfig, runs: list[Run], tests: Joined) -> Pairs:
-    tested: dict[Any, Tested] = {test: test for test in tests.ensembles}
-    tested |= {run: tests.of_run[run] for run in runs if run in tests.of_run}
+    """The newest ensembles and the best runs; and whatever was tested on the same other images."""
+    ensembles = tests.ensembles[::-1]
+    own: dict[Any, Tested] = {test: test for test in ensembles[: COMPARED // 2]}
+    own |= {run: tests.of_run[run] for run in runs if run in tests.of_run}
+    own |= {test: test for test in ensembles}
+    others: dict[Any, dict[Any, Tested]] = defaultdict(dict)
+    for _, test, _ in tests.elsewhere:
+        others[test.metrics["data_digest"], test.metrics["test/images"]][test] = test
     with bar("Resampling the tests", 1.0) as advance:
-        return compare(tested, cfg.resamples, cfg.seed, advance)
+        return compare([own, *others.values()], cfg.resamples, cfg.seed, advance)
 
 
 def _nothing(cfg: DictConfig, left_out: list[LeftOut]) -> str:

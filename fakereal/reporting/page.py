@@ -4,6 +4,7 @@ import base64
 import io
 import re
 import time
+from functools import partial
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -51,8 +52,10 @@ def write_pages(
         elif isinstance(block, Pictures):
             for number, picture in enumerate(block.pictures, start=1):
                 Image.fromarray(picture.pixels).save(out / "figures" / f"{block.name}_{number}.png")
-    (out / f"{name}.md").write_text(re.sub(r"\n{3,}", "\n\n", text).strip() + "\n", encoding="utf-8")
-    (out / f"{name}.html").write_text(page, encoding="utf-8")
+    # A path on Linux may hold bytes that are no text: they are shown escaped.
+    write = partial(Path.write_text, encoding="utf-8", errors="backslashreplace")
+    write(out / f"{name}.md", re.sub(r"\n{3,}", "\n\n", text).strip() + "\n")
+    write(out / f"{name}.html", page)
 
 
 def _environment(autoescape: bool) -> Environment:

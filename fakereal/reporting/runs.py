@@ -62,7 +62,7 @@ class Run:
     def checkpoint(self) -> Path | None:
         """best.ckpt where it lies now: the directory may have been moved since; None where it is gone."""
         paths = (self.folder / "checkpoints" / "best.ckpt", Path(self.metrics["checkpoint"]))
-        return next((path.absolute() for path in paths if path.is_file()), None)
+        return next((path.absolute() for path in paths if os.path.isfile(path)), None)  # False where it may not look
 
 
 def read_runs(folders: Iterable[Path], monitor: str) -> tuple[list[Run], list[LeftOut]]:
@@ -101,9 +101,14 @@ def read_run(folder: Path, monitor: str) -> Run:
     data = provenance.get("data")
     if not isinstance(data, dict) or not isinstance(data.get("digest"), str):
         raise Unusable("provenance.json has no data.digest: it was written by another version of fakereal")
-    chosen = (read_hydra(folder).get("runtime") or {}).get("choices") or {}
-    choices = {key: value for key, value in chosen.items() if not key.startswith("hydra/")}
+    choices = {key: value for key, value in _chosen(folder).items() if not str(key).startswith("hydra/")}
     return Run(folder, flat(config), overrides, choices, metrics, provenance)
+
+
+def _chosen(folder: Path) -> dict[str, Any]:
+    runtime = read_hydra(folder).get("runtime")
+    chosen = runtime.get("choices") if isinstance(runtime, dict) else None
+    return chosen if isinstance(chosen, dict) else {}
 
 
 def _unfinished(folder: Path) -> str:

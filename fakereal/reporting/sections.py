@@ -100,7 +100,9 @@ def _pairs(found: Findings) -> list[Block]:
     blocks: list[Block] = []
     if table.rows:
         limit = (
-            f" The best {COMPARED} of {found.pairs.tested} tests are compared." if found.pairs.tested > COMPARED else ""
+            f" {COMPARED} of {found.pairs.tested} tests are compared: the newest ensembles and the best runs."
+            if found.pairs.tested > COMPARED
+            else ""
         )
         text = "Every two tests on the same images. AUROC difference: the first minus the second."
         blocks += [Text(text + limit), table]

@@ -11,8 +11,11 @@ from fakereal.config.search import SEARCH_KEYS
 from fakereal.evaluation.monitor import mode_of
 from fakereal.reporting.runs import Run
 
-# Where things lie, how they are logged and with how many threads: these do not change what is learned.
-IGNORED = ("ckpt_path", "threads", "title", "data.root", "data.cache_dir", "data.mirror", "trainer.default_root_dir")
+# Where things lie, how they are logged, with how many threads and beside what: these do not change what is learned.
+IGNORED = (
+    *("ckpt_path", "threads", "title", "sweep", "seeds"),
+    *("data.root", "data.cache_dir", "data.mirror", "trainer.default_root_dir"),
+)
 IGNORED_BELOW = ("hydra", "logger", "published", *SEARCH_KEYS)
 OUTPUTS = (".dirpath", ".save_dir")
 

@@ -7,8 +7,9 @@ from fakereal.reporting.figures import accuracies, auroc_of, figure_of, over_see
 from fakereal.reporting.gather import Findings
 from fakereal.reporting.runs import Run
 from fakereal.reporting.settings import short, shown, value_of
-from fakereal.reporting.tested import Tested
+from fakereal.reporting.tested import Tested, data_of, given
 
+LEAKED = "test/without_leaked/accuracy"
 TESTED = ("test accuracy", "test, without leaked", "test AUROC", "looks", "tested with")
 
 
@@ -71,11 +72,6 @@ def _test_cells(test: Tested | None) -> list[str]:
     ]
 
 
-def given(test: Tested, start: str) -> str:
-    """What the test's command line gave for keys that start so."""
-    return " ".join(word for word in map(str, test.provenance.get("overrides", ())) if word.startswith(start))
-
-
 def published_table(found: Findings) -> Table:
     """A row for each setting whose configuration names a figure."""
     rows = []
@@ -101,6 +97,7 @@ def seeds_table(found: Findings) -> Table:
             "val AUROC": (group.values("val/auroc"), four),
             "val loss": (group.values("val/loss"), four),
             "test accuracy": ([test.metrics["test/accuracy"] for test in tests], percent),
+            "test, without leaked": ([test.metrics[LEAKED] for test in tests if LEAKED in test.metrics], percent),
             "test AUROC": ([a for test in tests if (a := test.metrics["test/auroc"]) is not None], four),
         }
         for name, (values, form) in figures.items():
@@ -145,11 +142,9 @@ def elsewhere_table(found: Findings) -> Table:
     """A row for each test on images that are not the test split of the runs' data."""
     rows = []
     for run, test, why in found.tests.elsewhere:
-        data = test.provenance.get("data")
-        name = data.get("class", "") if isinstance(data, dict) else ""
         images = f"{test.metrics['test/images']:,}"
         far = with_interval(figure_of(test, "far/share")) if "test/far/share_high" in test.metrics else ""
-        cells = [given(test, "data") or str(name), why, images, far, *_test_cells(test)]
+        cells = [data_of(test), why, images, far, *_test_cells(test)]
         rows.append([found.ref(run) if run else "ensemble", *cells])
     return Table(("run", "data", "what they are", "images", "far from training", *TESTED), rows)
 

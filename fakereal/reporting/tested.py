@@ -43,6 +43,17 @@ class Tested:
         return str(self.provenance.get("time", "")), int(self.metrics.get("look", 0))
 
 
+def given(test: Tested, start: str) -> str:
+    """What the test's command line gave for keys that start so."""
+    return " ".join(word for word in map(str, test.provenance.get("overrides", ())) if word.startswith(start))
+
+
+def data_of(test: Tested) -> str:
+    """On which images: what the command line gave, else the kind of data."""
+    data = test.provenance.get("data")
+    return given(test, "data") or (str(data.get("class", "")) if isinstance(data, dict) else "")
+
+
 @dataclass
 class Joined:
     """Joined by where they belong."""

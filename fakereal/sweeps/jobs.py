@@ -23,7 +23,7 @@ from fakereal.reporting.folders import Unusable, read_json, read_yaml
 
 log = logging.getLogger(__name__)
 # Keys that say how and where, not what is trained: a job that differs in them alone is the same job.
-ELSEWHERE = ("hydra", "sweep", "ckpt_path", "threads", "logger", "published", *SEARCH_KEYS)
+ELSEWHERE = ("hydra", "sweep", "seeds", "ckpt_path", "threads", "logger", "published", *SEARCH_KEYS)
 
 
 def job_number(proposed: int, *, _root_: DictConfig) -> str:

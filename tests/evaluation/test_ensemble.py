@@ -10,12 +10,19 @@ import torch
 from fakereal.models.checkpoint import load_classifier
 
 
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    return tmp_path_factory.mktemp("trained") / "sweep"
+
+
 @pytest.fixture
-def checkpoints(run, quick, tmp_path):
-    """Three seeds of a tiny network: their best.ckpt."""
-    finished = run("train", "--multirun", *quick[:-1], "hydra.sweep.dir=sweep", "seed=0,1,2", "data.test_fraction=0.5")
-    assert finished.code == 0, finished.text
-    return [tmp_path / "sweep" / str(number) / "checkpoints" / "best.ckpt" for number in range(3)]
+def checkpoints(run, quick, sweep):
+    """Three seeds of a tiny network, trained once: their best.ckpt."""
+    if not sweep.exists():
+        words = (f"hydra.sweep.dir={sweep}", "seed=0,1,2", "data.test_fraction=0.5")
+        finished = run("train", "--multirun", *quick[:-1], *words)
+        assert finished.code == 0, finished.text
+    return [sweep / str(number) / "checkpoints" / "best.ckpt" for number in range(3)]
 
 
 def probabilities(folder):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 # No batch normalisation: after so few steps its averages would make all answers the same.
 NETWORK = ("model=lenet", "trainer.accelerator=cpu", "threads=1")
@@ -21,9 +22,22 @@ def command(name: str, *words: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory) -> Path:
-    """outputs/sweep/lr: 3 seeds x 2 learning rates; outputs/test: jobs 0, 1 and 2, and job 0 on other images."""
-    folder = tmp_path_factory.mktemp("made")
+def made(tmp_path_factory, worker_id) -> Path:
+    """outputs/sweep/lr: 3 seeds x 2 learning rates; outputs/test: jobs 0, 1 and 2, and job 0 on other images.
+
+    Made once for all test processes: the others wait for the first.
+    """
+    own = tmp_path_factory.getbasetemp()
+    folder = (own if worker_id == "master" else own.parent) / "made"
+    with FileLock(folder.with_suffix(".lock")):
+        if not (done := folder.with_suffix(".done")).exists():
+            folder.mkdir()  # fails where another process began and failed
+            _make(folder)
+            done.touch()
+    return folder
+
+
+def _make(folder: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         swept = ("seed=0,1,2", "optimizer.lr=3e-3,3e-4", "hydra.sweep.dir=outputs/sweep/lr")
@@ -31,7 +45,6 @@ def made(tmp_path_factory) -> Path:
         for job in (0, 1, 2):
             command("test", f"ckpt_path={best(job)}", f"hydra.run.dir=outputs/test/{job}", "threads=1")
         command("test", f"ckpt_path={best(0)}", "data.count=120", "hydra.run.dir=outputs/test/other", "threads=1")
-    return folder
 
 
 def best(job: int) -> str:

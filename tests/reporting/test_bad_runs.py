@@ -156,8 +156,10 @@ def test_nothing_usable_is_a_clear_error(run, outputs, change, tmp_path):
 
 
 def test_a_path_that_names_nothing_is_told_beside_the_others(told, outputs):
-    text, _, count = told("runs=[outputs,nowhere/*]", "tests=missing")
+    (outputs.parent / "empty").mkdir()
+    text, _, count = told("runs=[outputs,nowhere/*,empty]", "tests=missing")
     assert count == 6
+    assert "Left out: empty: nothing below it was left by fakereal" in text
     assert "Left out: nowhere/*: runs= names no directory there" in text
     assert "Left out: missing: tests= names no directory there" in text
 

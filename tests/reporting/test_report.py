@@ -12,6 +12,8 @@ import pytest
 
 from fakereal.evaluation.intervals import t_interval, wilson
 
+LEAKED = "test/without_leaked/accuracy"
+
 
 @pytest.fixture
 def report(run, tmp_path):
@@ -92,6 +94,15 @@ def test_seeds_are_grouped_and_nothing_else(report, outputs):
         assert row["95% t-interval of the mean"] == f"{low:.2%} to {high:.2%}"
 
 
+def test_figures_without_leaked_images_are_summed_up_over_seeds(report, outputs, change):
+    for job, accuracy in ((0, 0.5), (2, 0.75)):
+        figures = {f"{LEAKED}{end}": accuracy for end in ("", "_low", "_high")}
+        change(outputs / "test" / str(job) / "metrics.json", figures)
+    _, _, markdown, _ = report("runs=outputs")
+    [row] = [row for row in cells(markdown, "Over seeds") if row["figure"] == "test, without leaked"]
+    assert (row["settings"], row["seeds"], row["mean"]) == ("lr=0.003", "2", "62.50%")
+
+
 def test_all_pairs_of_tests_are_compared_and_other_images_stand_apart(report, outputs):
     _, _, markdown, rows = report("runs=outputs")
     pairs = cells(markdown, "Pairs of tests")
@@ -108,6 +119,19 @@ def test_all_pairs_of_tests_are_compared_and_other_images_stand_apart(report, ou
         assert float(row["p after Holm"].strip("\\<")) >= float(row["McNemar p"].strip("\\<"))
     [elsewhere] = cells(markdown, "On other images")
     assert elsewhere["images"] == "24" and elsewhere["data"] == "data.count=120"
+
+
+def test_tests_on_the_same_other_images_are_compared_too(run, report, outputs):
+    checkpoint = outputs / "sweep" / "lr" / "1" / "checkpoints" / "best.ckpt"
+    words = ("data.count=120", "hydra.run.dir=outputs/test/there", "threads=1")
+    assert run("test", f"ckpt_path={checkpoint}", *words).code == 0
+    _, _, markdown, rows = report("runs=outputs")
+    rank = {row["run"].rsplit("/", 1)[1]: row["rank"] for row in rows}
+    pairs = cells(markdown, "Pairs of tests")
+    assert sorted(row["images"] for row in pairs) == ["24", "80", "80", "80"]
+    [other] = [row["pair"] for row in pairs if row["images"] == "24"]
+    assert set(other.split(" and ")) == {f"#{rank[job]} on data.count=120" for job in ("0", "1")}
+    assert "Refused" not in markdown, "tests on different images are no pair that was asked for"
 
 
 def test_the_page_needs_no_network_and_says_its_figures_in_words(report, outputs, tmp_path):
@@ -141,11 +165,15 @@ def test_a_single_run_reads_well(report, outputs, change):
     assert "## Learning curves" in markdown and "## How to read the intervals" in markdown
 
 
-def test_directories_come_as_paths_lists_and_globs_and_count_once(report, outputs):
+def test_directories_come_as_paths_lists_and_globs_and_count_once(report, outputs, tmp_path):
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "disk").symlink_to(outputs / "sweep")
+    (outputs / "sweep" / "circle").symlink_to(tmp_path / "linked")
     for words, count in (
         ("runs=[outputs/sweep/lr/0,outputs/sweep/lr/1]", 2),
         ("runs='outputs/**/[2-5]'", 4),
         ("runs=[outputs,outputs/sweep,outputs/sweep/lr/0]", 6),
+        ("runs=linked", 6),
     ):
         assert len(report(words)[-1]) == count
 

@@ -41,7 +41,8 @@ def test_short_names_stay_apart():
 
 
 def test_groups_differ_in_the_seed_alone_and_a_repeated_seed_counts_once():
-    first = trained({}, {"seed": 0, "data.root": "elsewhere", "logger.csv.save_dir": "y"}, accuracy=0.6)
+    beside = {"data.root": "elsewhere", "logger.csv.save_dir": "y", "sweep": "name", "seeds": 3}
+    first = trained({}, {"seed": 0} | beside, accuracy=0.6)
     second, again = (trained({}, {"seed": 1}, accuracy=accuracy) for accuracy in (0.7, 0.8))
     other, fixed = trained({}, {"optimizer.lr": 0.2}), trained({}, {"seed": 1, "data.seed": 5}, accuracy=0.1)
     groups = by_settings([first, second, again, other, fixed], "val/accuracy")

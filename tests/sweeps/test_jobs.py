@@ -12,6 +12,7 @@ import pytest
 import torch
 from filelock import FileLock
 
+from fakereal.sweeps.jobs import identity_of
 from fakereal.sweeps.results import SweepResults
 from fakereal.training.callbacks import FiniteLoss
 
@@ -46,6 +47,12 @@ def test_other_settings_are_another_job(sweep, folder):
     assert sweep("seed=0").code == 0
     assert sweep("seed=0", "optimizer.lr=0.01").code == 0
     assert [*sorted(times(folder))] == ["0", "1"]
+
+
+def test_more_seeds_leave_a_job_the_same():
+    job = {"seed": 1, "model": {"name": "cnn"}}
+    beside = {"seeds": 5, "sweep": "mine", "threads": 2}
+    assert identity_of(job | beside) == identity_of(job) != identity_of(job | {"seed": 2})
 
 
 def test_jobs_are_recognised_without_the_index(sweep, folder):
