@@ -120,14 +120,19 @@ class Bench:
 
     @contextmanager
     def contenders(self, commands: dict[str, Sequence[str]], name: str) -> Iterator[list[Contender]]:
-        """A process for each command, all living side by side; none outlives the block."""
+        """A process for each command, all living side by side; none outlives the block.
+
+        They start one after the other: what one tries out before it is ready, no other disturbs.
+        """
         logs = self.folder / "logs" / name
         logs.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
-            yield [
-                stack.enter_context(closing(Contender(who, words, logs / f"{who}.log", self.seconds, self.env)))
-                for who, words in commands.items()
-            ]
+            racing = []
+            for who, words in commands.items():
+                contender = Contender(who, words, logs / f"{who}.log", self.seconds, self.env)
+                racing.append(stack.enter_context(closing(contender)))
+                contender.wait()
+            yield racing
 
     def race(self, racing: Sequence[Contender]) -> dict[str, list[float]]:
         """Images per second of each contender in each round, after a round that is not counted.

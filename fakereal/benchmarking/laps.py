@@ -59,11 +59,15 @@ class Contender:
                 env={**os.environ, **env},
             )
 
+    def wait(self) -> None:
+        """Until it is ready for its first lap, or has ended."""
+        with self._limited():
+            self.ready = bool(self._until(READY))
+
     def lap(self) -> float:
         """Images per second of one lap; returns when the contender is ready for the next, or has ended."""
         rate = self.first_lap()
-        with self._limited():
-            self.ready = bool(self._until(READY))
+        self.wait()
         return rate
 
     def first_lap(self) -> float:

@@ -153,8 +153,8 @@ class Classifier(L.LightningModule):
         logits = (self if stage == "fit" else self.answer)(batch["image"])
         label, weight = batch["label"], batch["weight"]
         smoothing = self.hparams.label_smoothing if stage == "fit" else 0.0
-        target = label * (1 - smoothing) + smoothing / 2
-        pos_weight = self.pos_weight if stage == "fit" else None
+        target = label * (1 - smoothing) + smoothing / 2 if smoothing else label
+        pos_weight = self.pos_weight if stage == "fit" and self.hparams.pos_weight is not None else None
         losses = F.binary_cross_entropy_with_logits(logits, target, pos_weight=pos_weight, reduction="none")
         return (losses * weight).sum(), Seen(losses.detach(), logits.detach(), label, weight)
 

@@ -11,12 +11,12 @@ from fakereal.benchmarking.bench import MANY, Bench, Row
 from fakereal.benchmarking.figures.training import work
 from fakereal.config.errors import UserError
 
-GIB = 2**30
+GB = 10**9
 TENTH = 0.1  # seconds between two looks at the memory
 
 
 def memory(bench: Bench, source: str | None, batch_size: int) -> Iterator[Row]:
-    """GiB that a training's processes hold together at most, decoding included; shared pages count once."""
+    """GB that a training's processes hold together at most, decoding included; shared pages count once."""
     try:
         import psutil
     except ImportError as error:
@@ -36,7 +36,7 @@ def memory(bench: Bench, source: str | None, batch_size: int) -> Iterator[Row]:
     if process.returncode:
         raise UserError(f"The training whose memory was measured ended with status {process.returncode}.")
     subject = f"cnn, {Path(source).name if source else f'{MANY:,} images'}"
-    yield Row.alone("peak memory", subject, "GiB", [most / GIB], wanted=2, at_most=True)
+    yield Row.alone("peak memory", subject, "GB", [most / GB], wanted=2, at_most=True)
 
 
 def _held(process) -> int:

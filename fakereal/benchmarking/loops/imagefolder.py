@@ -13,11 +13,10 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from fakereal.benchmarking.epoch_laps import EpochLaps
-from fakereal.benchmarking.loops.task import begin, best_workers, network_of
+from fakereal.benchmarking.loops.task import batches_to_try, begin, best_workers, network_of
 from fakereal.config.build import build
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-TRIED = 0.25  # the share of an epoch that each number of workers is tried on
 
 
 class Plain(L.LightningModule):
@@ -82,13 +81,16 @@ def main() -> None:
     accelerator = cfg.trainer.accelerator
     module, images = Plain(cfg), images_of(task.tree, task.augment, cfg.model.image_size)
 
+    tried = batches_to_try(task, cfg.data.batch_size)
+
     def try_out(workers: int):
         loader = loader_of(images, cfg.data.batch_size, workers)
-        fit(module, loader, accelerator, max_epochs=1, limit_train_batches=1)  # its processes have started
-        return lambda: fit(module, loader, accelerator, max_epochs=1, limit_train_batches=TRIED)
+        for _ in loader:
+            pass
+        return lambda: fit(module, loader, accelerator, max_epochs=1, limit_train_batches=tried)
 
     loader = loader_of(images, cfg.data.batch_size, best_workers(task, try_out))
-    fit(module, loader, accelerator, max_epochs=task.laps, callbacks=[EpochLaps()])
+    fit(module, loader, accelerator, max_epochs=task.laps, callbacks=[EpochLaps(loading=True)])
 
 
 if __name__ == "__main__":

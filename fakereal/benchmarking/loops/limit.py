@@ -12,6 +12,7 @@ from fakereal.training.memory import keep_freed_memory
 def main() -> None:
     """Laps until nobody asks any more."""
     task, cfg, device = begin()
+    torch.backends.cudnn.benchmark = True  # as conf/trainer/default.yaml has it
     keep_freed_memory()  # as our own commands do: it would be no limit without
     network = network_of(cfg).to(device).train()
     optimizer = build(cfg.optimizer)(network.parameters())

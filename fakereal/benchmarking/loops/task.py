@@ -16,6 +16,8 @@ from fakereal.config import CONF
 from fakereal.config.build import build
 from fakereal.data.store.parallel import cores
 
+TRIED_AT_LEAST = 8  # batches, where an epoch has as many
+
 
 @dataclass(frozen=True)
 class Task:
@@ -64,10 +66,17 @@ def network_of(cfg: DictConfig) -> nn.Module:
     return build(cfg.model).backbone
 
 
+def batches_to_try(task: Task, batch_size: int) -> int:
+    """On how many batches each number of workers is tried."""
+    batches = -(-task.images // batch_size)
+    return min(batches, max(TRIED_AT_LEAST, batches // 4))
+
+
 def best_workers(task: Task, try_out: Callable[[int], Callable[[], object]]) -> int:
     """The number of DataLoader workers that the task names, or else the fastest of those tried.
 
-    `try_out` warms a loader with so many workers up, and returns what is to be timed.
+    `try_out` warms a loader with so many workers up, by going through it whole (what is loaded ahead would be waited
+    for later), and returns what is to be timed.
     """
     if task.workers is not None:
         return cores() if task.workers == -1 else task.workers
