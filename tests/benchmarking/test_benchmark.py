@@ -82,6 +82,7 @@ def test_wrong_settings_are_told_at_once(run):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_every_other_figure_is_measured(run, tmp_path):
     finished = run(
         "benchmark", "figures=[start,first_epoch,memory,sweep,predict]", "repeats=1", "threads=1", "hydra.run.dir=out"
