@@ -66,7 +66,7 @@ def figures(cfg: DictConfig, bench: Bench) -> dict[str, Callable[[], Iterator[Ro
         "memory": lambda: memory(bench, source, batch),
         "sweep": lambda: sweeping(bench, batch, cfg.launchers),
         "predict": lambda: predicting(bench, batch),
-        "training": lambda: training(bench, epochs, list(cfg.peers), batch),
+        "training": lambda: training(bench, epochs, list(cfg.peers), batch, list(cfg.overrides)),
         "whole_path": lambda: whole_path(bench, source),
     }
     asked = [cfg.figures] if isinstance(cfg.figures, str) else cfg.figures

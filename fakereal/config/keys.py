@@ -86,6 +86,7 @@ KEYS: dict[str, Any] = {
     "networks": Annotated[list[str], Field(min_length=1)],
     "launchers": list[Literal["basic", "joblib", "submitit_local", "slurm"]],
     "peers": Annotated[list[Literal["limit", "imagefolder", "timm"]], Field(min_length=1)],
+    "overrides": list[str],
     "epoch_images": dict[str, Annotated[int, Field(ge=256)]],
     "repeats": Count,
     "batch_size": Annotated[int, Field(ge=2)],

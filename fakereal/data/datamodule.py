@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import lightning as L
 import numpy as np
+import torch
 from pydantic import Field
 from torch.utils.data import DataLoader
 
@@ -32,7 +33,8 @@ class ImageDataModule(L.LightningDataModule):
 
     A subclass says where they come from (`open_images`). batch_size is global, across devices. Validation is
     `val_fraction` of train (unless the tree has a split of its own), drawn by `split_seed`; `seed` orders the
-    epochs and draws the augmentation. `drop_duplicates` leaves out the train and val images whose pixels also stand
+    epochs and draws the augmentation. With `resident` the pixels of train are copied to the device once, and each
+    batch is gathered there. `drop_duplicates` leaves out the train and val images whose pixels also stand
     in test; the other images stay where they are.
     """
 
@@ -50,6 +52,7 @@ class ImageDataModule(L.LightningDataModule):
         split_seed: Annotated[int, Field(ge=0)] = 0,
         drop_duplicates: bool = False,
         augment: Augment | None = None,
+        resident: bool = False,
         cache_dir: str | None = None,
         on_error: Literal["raise", "skip"] = "raise",
         seed: Annotated[int, Field(ge=0)] = 0,
@@ -58,7 +61,8 @@ class ImageDataModule(L.LightningDataModule):
         self.size, self.aspect, self.filter = size, aspect, filter
         self.batch_size, self.val_fraction, self.test_fraction = batch_size, val_fraction, test_fraction
         self.split_seed, self.seed, self.on_error = split_seed, seed, on_error
-        self.drop_duplicates = drop_duplicates
+        self.drop_duplicates, self.resident = drop_duplicates, resident
+        self.pixels: torch.Tensor | None = None  # of train, on the device
         self.augment = augment or Augment()
         self.cache = Path(cache_dir or os.environ.get("FAKEREAL_CACHE") or "~/.cache/fakereal").expanduser()
         # What a checkpoint has to know to open the same images again; a subclass adds its own.
@@ -147,13 +151,16 @@ class ImageDataModule(L.LightningDataModule):
 
     def _loader(self, name: str, shuffle: bool = False) -> DataLoader:
         split, trainer = self.rows_of(name), self.trainer
+        if name == "train" and self.resident:
+            split = Split(split.images, split.rows, pixels=False)
         rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
         batches = EpochBatches(len(split), self.batch_size, shuffle=shuffle, seed=self.seed, rank=rank, world=world)
         if shuffle and trainer:
             # Lightning counts the batches of an interrupted epoch but leaves the skipping to the loader.
             progress = trainer.fit_loop.epoch_loop.batch_progress
             batches.done = lambda: progress.current.ready
-        return Loader(split, batches)
+        on_gpu = trainer is not None and trainer.strategy.root_device.type == "cuda"
+        return Loader(split, batches, pin_memory=on_gpu)
 
     def train_dataloader(self) -> DataLoader:
         return self._loader("train", shuffle=True)
@@ -171,6 +178,10 @@ class ImageDataModule(L.LightningDataModule):
         return batch
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
+        if "image" not in batch:
+            if self.pixels is None or self.pixels.device != batch["index"].device:
+                self.pixels = self.splits["train"].on(batch["index"].device)
+            batch["image"] = self.pixels.index_select(0, batch["index"]).permute(0, 3, 1, 2)
         if (draws := batch.pop("draws", None)) is not None:
             batch["image"] = self.augment(batch["image"], draws)
         return batch

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+COPIED = 4096  # images at once, to a device
+
 
 class ImageSet(Protocol):
     """Images in rows: a store on disk, or arrays in memory."""
@@ -77,10 +79,10 @@ def _edges(length: int, batch_size: int, smallest: int) -> list[int]:
 
 
 class Split(Dataset):
-    """The rows of one split of an image set, indexed by whole shares."""
+    """The rows of one split of an image set, indexed by whole shares; without pixels where these are `on` a device."""
 
-    def __init__(self, images: ImageSet, rows: np.ndarray):
-        self.images, self.rows = images, rows
+    def __init__(self, images: ImageSet, rows: np.ndarray, *, pixels: bool = True):
+        self.images, self.rows, self.pixels = images, rows, pixels
         self.labels = images.table["label"][rows].astype(np.float32)
 
     def __len__(self) -> int:
@@ -89,13 +91,19 @@ class Split(Dataset):
     def __getitem__(self, share: Share) -> dict[str, torch.Tensor]:
         """image uint8 (B, 3, H, W) in channels_last memory, label float32 (B,), index int64 (B,), weight (B,)."""
         positions = share.positions
-        pixels = torch.from_numpy(self.images.gather(self.rows[positions]))
-        return {
-            "image": pixels.permute(0, 3, 1, 2),
+        batch = {
             "label": torch.from_numpy(self.labels[positions]),
             "index": torch.from_numpy(positions.astype(np.int64)),
             "weight": torch.from_numpy(share.weights),
         }
+        if self.pixels:
+            batch["image"] = torch.from_numpy(self.images.gather(self.rows[positions])).permute(0, 3, 1, 2)
+        return batch
+
+    def on(self, device: torch.device) -> torch.Tensor:
+        """All its pixels, uint8 (N, H, W, 3), in the memory of a device."""
+        parts = (self.rows[start : start + COPIED] for start in range(0, len(self.rows), COPIED))
+        return torch.cat([torch.from_numpy(self.images.gather(part)).to(device) for part in parts])
 
 
 class Loader(DataLoader):
@@ -105,8 +113,8 @@ class Loader(DataLoader):
     methods tell Lightning that an interrupted epoch can be resumed.
     """
 
-    def __init__(self, split: Split, batches: EpochBatches):
-        super().__init__(split, sampler=batches, batch_size=None, pin_memory=torch.cuda.is_available())
+    def __init__(self, split: Split, batches: EpochBatches, *, pin_memory: bool = False):
+        super().__init__(split, sampler=batches, batch_size=None, pin_memory=pin_memory)
 
     def state_dict(self) -> dict[str, int]:
         return {}

@@ -1,7 +1,6 @@
 """Confidence intervals of figures measured on a finite test set."""
 
 from collections.abc import Callable, Sequence
-from math import sqrt
 from statistics import NormalDist
 
 import numpy as np
@@ -9,14 +8,12 @@ import numpy as np
 
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
     """The score interval of a proportion (Wilson 1927); (0, 1) for no trials."""
+    from scipy.stats import binomtest
+
     if not trials:
         return 0.0, 1.0
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    share, spread = successes / trials, z * z / trials
-    centre = (share + spread / 2) / (1 + spread)
-    half = z / (1 + spread) * sqrt(share * (1 - share) / trials + spread / (4 * trials))
-    # At the ends the bounds are exact, which rounding would miss.
-    return centre - half if successes else 0.0, centre + half if successes < trials else 1.0
+    interval = binomtest(successes, trials).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def auroc_interval(area: float, positives: int, negatives: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -22,7 +22,7 @@ def mcnemar(right: np.ndarray, other: np.ndarray) -> tuple[int, int, float]:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values adjusted for their number, step-down (Holm 1979), in the order given."""
+    """p-values adjusted for their number, step-down (Holm 1979), in the order given; scipy has no such function."""
     adjusted, highest = [0.0] * len(p_values), 0.0
     for rank, index in enumerate(np.argsort(p_values, kind="stable")):
         highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))

@@ -172,3 +172,15 @@ def test_init_from_starts_with_the_weights_of_a_checkpoint(run, quick, tmp_path,
     refused = run("train", *quick, "model.backbone=test_vit", "model.image_size=160", f"init_from={best}")
     assert refused.code == 1
     assert "holds the weights of another network (backbone test_resnet, here test_vit)" in refused.text
+
+
+def test_pixels_on_the_device_train_to_the_same_weights(run, quick, tmp_path):
+    states = []
+    for resident in ("false", "true"):
+        folder = tmp_path / resident
+        words = (*quick[:-1], "data/augment=flip_crop", f"data.resident={resident}", f"hydra.run.dir={folder}")
+        finished = run("train", *words)
+        assert finished.code == 0, finished.text
+        states.append(torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"])
+    for name, weights in states[0].items():
+        assert torch.equal(weights, states[1][name]), name

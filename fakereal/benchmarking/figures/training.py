@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
+import torch
+
 from fakereal.benchmarking.bench import Bench, Row
 from fakereal.benchmarking.loops.task import Task
 
@@ -11,6 +13,10 @@ AGAINST = {
     "imagefolder": "ImageFolder + DataLoader + Lightning, fp32",
     "timm": "timm's loader and training loop",
 }
+WANTED_OF_GPU = {
+    ("limit", "cnn"): 0.97, ("limit", "resnet18"): 0.97, ("limit", "resnet50"): 0.97,
+    ("imagefolder", "cnn"): 5.0, ("imagefolder", "resnet18"): 5.0,
+}  # fmt: skip
 WANTED = {
     ("limit", "lenet"): 0.95, ("limit", "cnn"): 0.95, ("limit", "resnet18"): 0.98, ("limit", "resnet50"): 0.98,
     ("imagefolder", "lenet"): 4.0, ("imagefolder", "cnn"): 4.0, ("imagefolder", "resnet18"): 1.5,
@@ -20,23 +26,28 @@ VAL_FRACTION = 0.02
 LAPS = "+callbacks.laps._target_=fakereal.benchmarking.epoch_laps.EpochLaps"
 
 
-def training(bench: Bench, networks: dict[str, int], peers: Sequence[str], batch_size: int) -> Iterator[Row]:
+def training(
+    bench: Bench, networks: dict[str, int], peers: Sequence[str], batch_size: int, given: Sequence[str]
+) -> Iterator[Row]:
     """Rows for each network without augmentation and with flip and crop, against each of `peers` (of AGAINST).
 
-    `networks` says how many images make an epoch of each.
+    Args:
+        networks: how many images make an epoch of each.
+        given: overrides of the training besides, for all contenders as far as they concern them.
     """
     for network, images in networks.items():
+        words = [*work(bench, network, images, batch_size), *given]
         for augment in (False, True):
-            yield from _race(bench, network, images, augment, peers, batch_size)
+            yield from _race(bench, network, images, augment, peers, words)
 
 
 def _race(
-    bench: Bench, network: str, images: int, augment: bool, peers: Sequence[str], batch_size: int
+    bench: Bench, network: str, images: int, augment: bool, peers: Sequence[str], words: list[str]
 ) -> Iterator[Row]:
     laps = bench.repeats + 1
     name = f"{network}_{'flip_crop' if augment else 'none'}"
     words = [
-        *work(bench, network, images, batch_size),
+        *words,
         f"data/augment={'flip_crop' if augment else 'none'}",
         f"trainer.max_epochs={laps}",
     ]
@@ -46,8 +57,9 @@ def _race(
     with bench.contenders(commands, name) as racing:
         rates = bench.race(racing)
     subject = f"{network}, {'flip and crop' if augment else 'no augmentation'}"
+    on_gpu = torch.cuda.is_available() and "trainer.accelerator=cpu" not in words
     for peer in peers:
-        bound = {"wanted": WANTED.get((peer, network))}
+        bound = {"wanted": (WANTED_OF_GPU if on_gpu else WANTED).get((peer, network))}
         yield Row.ratio("training", subject, AGAINST[peer], "images/s", rates[OURS], rates[peer], **bound)
 
 

@@ -13,6 +13,7 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from fakereal.benchmarking.epoch_laps import EpochLaps
+from fakereal.benchmarking.images import SIDE
 from fakereal.benchmarking.loops.task import batches_to_try, begin, best_workers, network_of
 from fakereal.config.build import build
 
@@ -42,9 +43,11 @@ class Plain(L.LightningModule):
 
 
 def images_of(tree: str, augment: bool, side: int) -> ImageFolder:
-    """The train split, as tensors normalised by ImageNet's figures."""
-    steps = [transforms.RandomCrop(side, 4, padding_mode="reflect"), transforms.RandomHorizontalFlip()]
+    """The train split, as tensors of that size, normalised by ImageNet's figures."""
+    steps = [transforms.RandomCrop(SIDE, 4, padding_mode="reflect"), transforms.RandomHorizontalFlip()]
     last = [transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
+    if side != SIDE:
+        last.insert(0, transforms.Resize(side))
     return ImageFolder(str(Path(tree, "train")), transforms.Compose([*(steps if augment else []), *last]))
 
 
