@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from anyio import move_on_after
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Of Gradio's own addresses, those that the page uses. Others fetch from the web, serve or store files.
 USED = {"app_id", "cancel", "heartbeat", "info", "queue", "reset", "startup-events", "theme.css", "upload"}
 USED |= {"upload_progress"}
+DROPPED_BYTES, DROPPED_SECONDS = 2**26, 2.0  # of a refused request, at most
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,9 @@ class Guard:
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         first, _, rest = scope["path"].lstrip("/").partition("/")
         if first == "gradio_api" and rest.split("/")[0] not in USED:
-            return await _refuse(send, 404, "not served")
+            return await _refuse(receive, send, 404, "not served")
         if not declared.isdigit() or int(declared) > left:
-            return await _refuse(send, 413, self._too_large)
+            return await _refuse(receive, send, 413, self._too_large)
 
         async def counted() -> Message:
             nonlocal left
@@ -82,7 +84,11 @@ class Guard:
         return f"The request is larger than {self.limits.max_request_mb:g} MiB. Send fewer or smaller images at once."
 
 
-async def _refuse(send: Send, status: int, text: str) -> None:
+async def _refuse(receive: Receive, send: Send, status: int, text: str) -> None:
+    """Answers at once, then takes what the client is still sending for a while, and drops it.
+
+    Closed with bytes unread, the connection would be reset, and the client might never read the answer (RFC 9112, 9.6).
+    """
     body = b'{"detail":"%s"}' % text.encode()
     headers = [
         (b"content-type", b"application/json"),
@@ -90,4 +96,12 @@ async def _refuse(send: Send, status: int, text: str) -> None:
         (b"connection", b"close"),
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+    dropped = 0
+    with move_on_after(DROPPED_SECONDS):
+        while dropped < DROPPED_BYTES:
+            message = await receive()
+            dropped += len(message.get("body", b""))
+            if not message.get("more_body", False):
+                break
+    await send({"type": "http.response.body", "body": b""})

@@ -5,6 +5,7 @@ import io
 import signal
 import socket
 import struct
+import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 
@@ -116,6 +117,19 @@ def test_requests_that_are_none_or_too_much(server):
     assert server.ask("POST", "/predict", small, Content_Type="image/png").status == 422
     assert server.ask("POST", "/predict", small, Content_Type="multipart/form-data").status == 422
     assert server.ask("GET", "/predict").status in (404, 405)
+
+
+def test_who_is_still_sending_reads_the_refusal(server):
+    with socket.create_connection((server.host, server.port), timeout=30) as connection:
+        connection.sendall(b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (2**21 + 1))
+        connection.sendall(b"a" * 2**20)
+        answer = b""
+        while b"at once" not in answer:  # the end of the message
+            answer += connection.recv(4096)
+        assert b" 413 " in answer.splitlines()[0]
+        for _ in range(16):  # a connection that was closed would be reset by the first, and refuse the others
+            connection.sendall(b"a" * 2**16)
+            time.sleep(0.01)
 
 
 def test_a_body_of_undeclared_length_ends_at_the_limit(server):
