@@ -77,9 +77,7 @@ def gather(cfg: DictConfig) -> Findings:
     roots, empty = expand(_plain(cfg.runs))
     left_out = [LeftOut(pattern, "runs= names no directory there") for pattern in empty]
     folders = list(results_below(roots))
-    left_out += [
-        LeftOut(str(root), "nothing below it was left by fakereal") for root in roots if not _any(root, folders)
-    ]
+    left_out += [LeftOut(str(root), "nothing below it was left by fakereal") for root in _barren(roots, folders)]
     commands = {folder: command_of(folder) for folder in folders}
     runs, problems = read_runs([folder for folder in folders if commands[folder] in TRAINS], cfg.monitor)
     runs, others = of_one_dataset(runs)
@@ -112,10 +110,11 @@ def gather(cfg: DictConfig) -> Findings:
     )
 
 
-def _any(root: Path, folders: list[Path]) -> bool:
-    """Whether one of the folders lies below; perhaps it was found by another path."""
-    real = root.resolve()
-    return any(folder.is_relative_to(root) or folder.resolve().is_relative_to(real) for folder in folders)
+def _barren(roots: list[Path], folders: list[Path]) -> list[Path]:
+    """The roots below which none of the folders lies, by the path that it was found by or by another."""
+    paths = [path for folder in folders for path in (folder, folder.resolve())]
+    above = {parent for path in paths for parent in (path, *path.parents)}
+    return [root for root in roots if above.isdisjoint((root, root.resolve()))]
 
 
 def _tests(cfg: DictConfig, below: list[Path], runs: list[Run]) -> tuple[Joined, list[LeftOut]]:
