@@ -15,6 +15,7 @@ from fakereal.reporting.plots import (
     reliability_figure,
     roc_figure,
     save_png,
+    show_saved,
 )
 from fakereal.reporting.terminal import result_console
 
@@ -45,7 +46,7 @@ def write_figures(evaluation: Evaluation, metrics: dict[str, Any], sheets: list[
     with SummaryWriter(str(out)) as board:
         for name, figure in figures.items():
             save_png(figure, out / f"{name}.png")
-            board.add_figure(f"test/{name}", figure)
+            show_saved(board, f"test/{name}", figure)
         for name, value in metrics.items():
             if name.startswith("test/") and isinstance(value, int | float):
                 board.add_scalar(name, value)

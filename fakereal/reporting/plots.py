@@ -1,6 +1,7 @@
 """Figures of a binary classifier, by matplotlib's object interface (no global state, no display)."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -97,3 +98,8 @@ def save_png(figure: Figure, path: Path) -> Path:
     """Writes the figure; returns the path."""
     figure.savefig(path)
     return path
+
+
+def show_saved(board: Any, tag: str, figure: Figure, step: int | None = None) -> None:
+    """Shows a figure that `save_png` wrote in TensorBoard, by the pixels drawn then: `add_figure` would draw again."""
+    board.add_image(tag, np.asarray(figure.canvas.buffer_rgba())[..., :3], step, dataformats="HWC")

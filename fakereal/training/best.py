@@ -15,7 +15,7 @@ from fakereal.evaluation.far import eager_head_inputs
 from fakereal.evaluation.reference import Reference
 from fakereal.models.checkpoint import file_digest
 from fakereal.models.classifier import Classifier
-from fakereal.reporting.plots import reliability_figure, save_png
+from fakereal.reporting.plots import reliability_figure, save_png, show_saved
 from fakereal.training.callbacks import Throughput
 from fakereal.training.checkpoints import AtomicCheckpointIO, BestCheckpoint, load_best
 from fakereal.training.figures import tensorboard_of
@@ -103,4 +103,4 @@ def draw(trainer: L.Trainer, logits: np.ndarray, labels: np.ndarray, fitted: Fit
     figure = reliability_figure(curves, "Validation")
     save_png(figure, out / "reliability.png")
     if board := tensorboard_of(trainer):
-        board.add_figure("val/reliability", figure, trainer.global_step)
+        show_saved(board, "val/reliability", figure, trainer.global_step)

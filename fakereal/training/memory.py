@@ -1,5 +1,6 @@
 """Keeps the memory of one step for the next, and says what to lower when it runs out."""
 
+import atexit
 import ctypes
 import gc
 import sys
@@ -45,7 +46,10 @@ def explained_out_of_memory(batch_size: int, image_size: int | None) -> Iterator
 
 @contextmanager
 def released() -> Iterator[None]:
-    """What a training holds, on its device too, is free after it: the next job of a sweep needs the room."""
+    """What a training holds, on its device too, is free after it: the next job of a sweep needs the room.
+
+    What outlives the first training, half a million objects of imported modules, is not searched again.
+    """
     try:
         yield
     except Exception as error:
@@ -53,6 +57,9 @@ def released() -> Iterator[None]:
         raise
     finally:
         gc.collect()  # the objects of Lightning go in circles
+        if not gc.get_freeze_count():
+            gc.freeze()
+            atexit.register(gc.unfreeze)  # libraries complain of what is still there at the end
 
 
 def _clear(error: BaseException) -> None:
