@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +20,9 @@ settings.register_profile("search", deadline=None, max_examples=5000)
 settings.load_profile("same")
 # Two test processes on two cores; and the order of sums is the same on any machine. Children inherit it.
 os.environ["OMP_NUM_THREADS"] = "1"
+# A shell that runs the tests in the background has them ignore Ctrl-C, and their children would, too.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Finished(NamedTuple):
@@ -71,6 +75,32 @@ def quick(tmp_path) -> tuple[str, ...]:
         "trainer.accelerator=cpu",
         f"hydra.run.dir={Path(tmp_path) / 'run'}",
     )
+
+
+@pytest.fixture(scope="session")
+def kept_runs() -> dict[tuple[str, ...], Path]:
+    """The runs of `trained_run`, by their words."""
+    return {}
+
+
+@pytest.fixture
+def trained_run(run, quick, kept_runs, tmp_path, tmp_path_factory) -> Callable[..., Path]:
+    """`trained_run("data.count=400")`: tmp_path/run as the training of `quick` and these words leaves it.
+
+    Trained once; each test has a copy, which it may change.
+    """
+
+    def of(*words: str) -> Path:
+        own = Path(tmp_path) / "run"
+        if words in kept_runs:
+            shutil.copytree(kept_runs[words], own)
+        else:
+            finished = run("train", *quick, *words)
+            assert finished.code == 0, finished.text
+            kept_runs[words] = Path(shutil.copytree(own, tmp_path_factory.mktemp("kept") / "run"))
+        return own
+
+    return of
 
 
 @pytest.fixture

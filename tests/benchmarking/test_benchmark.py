@@ -48,6 +48,7 @@ def test_contenders_take_turns_over_the_same_images(tmp_path, image_tree):
     assert all(process.poll() is not None for process in processes), "none outlives the block"
 
 
+@pytest.mark.slow
 def test_a_contender_that_fails_is_named_with_its_last_words(tmp_path):
     bench = Bench(tmp_path, repeats=1, overrides=[])
     commands = {"store": ["fakereal.benchmarking.loops.decode", str(tmp_path / "missing.tar"), "store"]}

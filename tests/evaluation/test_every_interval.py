@@ -64,10 +64,10 @@ def test_of_a_training_and_a_test(run, quick, tmp_path):
     assert not without_interval(look, "test/")
 
 
-def test_of_robustness(run, quick, tmp_path):
-    assert run("train", *quick).code == 0
+def test_of_robustness(run, trained_run, tmp_path):
+    best = trained_run() / "checkpoints" / "best.ckpt"
     words = ("corruptions=[jpeg]", "severities=[1]", "split=val", "trainer.accelerator=cpu", "hydra.run.dir=r")
-    done = run("robustness", f"ckpt_path={tmp_path}/run/checkpoints/best.ckpt", *words)
+    done = run("robustness", f"ckpt_path={best}", *words)
     assert done.code == 0, done.text
     with (tmp_path / "r" / "robustness.csv").open() as file:
         [*rows] = csv.DictReader(file)

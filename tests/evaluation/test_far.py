@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 
 import numpy as np
 import pytest
@@ -14,18 +13,9 @@ IMAGES = ("data.count=1600", "data.val_fraction=0.2")
 CPU = "trainer.accelerator=cpu"
 
 
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory):
-    return tmp_path_factory.mktemp("kept") / "best.ckpt"
-
-
 @pytest.fixture
-def checkpoint(run, quick, kept, tmp_path):
-    if not kept.exists():
-        finished = run("train", *quick, *IMAGES)
-        assert finished.code == 0, finished.text
-        shutil.copy(tmp_path / "run" / "checkpoints" / "best.ckpt", kept)
-    return kept
+def checkpoint(trained_run):
+    return trained_run(*IMAGES) / "checkpoints" / "best.ckpt"
 
 
 @pytest.fixture
@@ -107,9 +97,8 @@ def test_of_an_ensemble_the_first_that_knows_is_asked(run, checkpoint, noise, tm
     assert re.search(rf"by {checkpoint}: 100.0%", finished.text)
 
 
-def test_few_validation_images_leave_the_sizes(run, quick, noise, tmp_path):
-    assert run("train", *quick).code == 0
-    best = tmp_path / "run" / "checkpoints" / "best.ckpt"
+def test_few_validation_images_leave_the_sizes(run, trained_run, noise, tmp_path):
+    best = trained_run() / "checkpoints" / "best.ckpt"
     finished = run("test", f"ckpt_path={best}", "data=folder", f"data.root={noise}", "hydra.run.dir=out")
     assert finished.code == 0 and far(tmp_path / "out") == {"sizes": 0}
     assert "is not known: validation had fewer than 200 images" in finished.text

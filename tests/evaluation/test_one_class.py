@@ -32,9 +32,8 @@ def test_what_one_class_tells(label):
     assert all(value is None or math.isfinite(value) for value in flat.values())
 
 
-def test_every_output_of_a_test_and_its_report(run, quick, image_tree, tmp_path):
-    assert run("train", *quick, "logger=csv").code == 0
-    best, other = tmp_path / "run" / "checkpoints" / "best.ckpt", tmp_path / "other.ckpt"
+def test_every_output_of_a_test_and_its_report(run, trained_run, image_tree, tmp_path):
+    best, other = trained_run() / "checkpoints" / "best.ckpt", tmp_path / "other.ckpt"
     altered = torch.load(best, weights_only=True)
     altered["fakereal"]["threshold"] = 0.3
     torch.save(altered, other)

@@ -21,10 +21,8 @@ EXACT = ("trainer.accelerator=cpu", "trainer.precision=32-true")
 
 
 @pytest.fixture
-def checkpoint(run, quick, tmp_path) -> Path:
-    finished = run("train", *quick, "data.count=400", "calibration.min_images=10")
-    assert finished.code == 0, finished.text
-    return tmp_path / "run" / "checkpoints" / "best.ckpt"
+def checkpoint(trained_run) -> Path:
+    return trained_run("data.count=400", "calibration.min_images=10") / "checkpoints" / "best.ckpt"
 
 
 def cells_of(folder: Path) -> list[dict]:

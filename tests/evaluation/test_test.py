@@ -13,10 +13,8 @@ from fakereal.evaluation.evaluation import Evaluation
 
 
 @pytest.fixture
-def checkpoint(run, quick, tmp_path):
-    finished = run("train", *quick, "data.count=400")
-    assert finished.code == 0, finished.text
-    return tmp_path / "run" / "checkpoints" / "best.ckpt"
+def checkpoint(trained_run):
+    return trained_run("data.count=400") / "checkpoints" / "best.ckpt"
 
 
 def test_a_checkpoint_alone_is_enough(run, checkpoint, tmp_path):
@@ -107,7 +105,7 @@ def test_figures_of_known_predictions():
     assert flat["test/loss"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_accuracy_by_folder_of_the_images(run, quick, image_tree, tmp_path):
+def test_accuracy_by_folder_of_the_images(run, trained_run, image_tree, tmp_path):
     image_tree(tmp_path / "images" / "FAKE" / "sd", 10, splits=())
     image_tree(tmp_path / "images" / "FAKE" / "gan", 10, splits=(), offset=1)
     for generator in ("sd", "gan"):  # the class folders that image_tree made below are all FAKE ones here
@@ -118,8 +116,7 @@ def test_accuracy_by_folder_of_the_images(run, quick, image_tree, tmp_path):
         (folder / "FAKE").rmdir()
     image_tree(tmp_path / "real", 20, splits=(), offset=2)
     shutil.move(tmp_path / "real" / "REAL", tmp_path / "images" / "REAL")
-    assert run("train", *quick).code == 0
-    checkpoint = tmp_path / "run" / "checkpoints" / "best.ckpt"
+    checkpoint = trained_run() / "checkpoints" / "best.ckpt"
     words = ["data=folder", f"data.root={tmp_path / 'images'}", "data.test_fraction=1", "hydra.run.dir=tested"]
     finished = run("test", f"ckpt_path={checkpoint}", *words)
     assert finished.code == 0, finished.text

@@ -6,6 +6,5 @@ import pytest
 
 
 @pytest.fixture
-def checkpoint(run, quick, tmp_path) -> Path:
-    assert run("train", *quick, "trainer.limit_train_batches=1", "logger=none").code == 0
-    return tmp_path / "run" / "checkpoints" / "best.ckpt"
+def checkpoint(trained_run) -> Path:
+    return trained_run() / "checkpoints" / "best.ckpt"

@@ -1,7 +1,6 @@
 """What the tests of predictions share: a trained network and what it left."""
 
 import csv
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,18 +9,10 @@ import pytest
 from PIL import Image
 
 
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("trained") / "best.ckpt"
-
-
 @pytest.fixture
-def checkpoint(run, quick, trained, tmp_path) -> Path:
-    """Of one epoch of a tiny network, the same for all tests."""
-    if not trained.exists():
-        assert run("train", *quick).code == 0
-        shutil.copy(tmp_path / "run" / "checkpoints" / "best.ckpt", trained)
-    return trained
+def checkpoint(trained_run) -> Path:
+    """Of one epoch of a tiny network."""
+    return trained_run() / "checkpoints" / "best.ckpt"
 
 
 @pytest.fixture

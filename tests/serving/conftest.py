@@ -83,12 +83,11 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def checkpoints(run, quick, folder, tmp_path) -> list[Path]:
+def checkpoints(trained_run, folder) -> list[Path]:
     """Of one epoch of a tiny network, and the same with another bias: for all tests."""
     paths = [folder / "a" / "best.ckpt", folder / "b" / "best.ckpt"]
     if not paths[0].exists():
-        assert run("train", *quick).code == 0
-        checkpoint = torch.load(tmp_path / "run" / "checkpoints" / "best.ckpt", weights_only=True)
+        checkpoint = torch.load(trained_run() / "checkpoints" / "best.ckpt", weights_only=True)
         for path in paths:
             path.parent.mkdir()
             torch.save(checkpoint, path)

@@ -159,6 +159,7 @@ def test_many_at_once_are_answered_alike_and_leave_nothing(server):
     assert not [path for path in server.temporary.rglob("*") if path.is_file()]
 
 
+@pytest.mark.slow
 def test_beyond_the_queue_it_says_that_it_is_busy_and_ends_clean(start, checkpoints):
     server = start(f"ckpt_path={checkpoints[0]}", "limits.concurrency=1", "limits.queue=0", "host=0.0.0.0")
     assert (

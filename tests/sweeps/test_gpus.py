@@ -32,6 +32,7 @@ class Witness(Callback):
 '''
 
 
+@pytest.mark.slow
 def test_jobs_at_the_same_time_have_different_gpus(quick, folder, rows, tmp_path):
     (tmp_path / "witness.py").write_text(WITNESS)
     words = ["--multirun", *quick[:-1], "sweep=mine", "logger=none", "hydra/launcher=gpus", "threads=1"]

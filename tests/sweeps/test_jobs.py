@@ -104,6 +104,7 @@ def test_a_number_that_is_taken_is_not_given_again(sweep, folder):
     assert [*times(folder)] == ["1"]
 
 
+@pytest.mark.slow
 def test_two_launchers_at_once_train_each_job_once(quick, folder, rows, tmp_path):
     words = ("--multirun", *quick[:-1], "sweep=mine", "logger=none", "seed=0,1,2,3", "threads=1")
     command = [sys.executable, "-m", "fakereal.train", *words]

@@ -117,6 +117,7 @@ def test_torchrun_starts_the_ranks_of_one_run(quick, tmp_path):
     assert json.loads((out / "provenance.json").read_text())["devices"] == 2
 
 
+@pytest.mark.slow
 def test_spawned_ranks_leave_one_run(quick, tmp_path):
     words = [*quick, "trainer=ddp", "trainer.strategy=ddp_spawn", "trainer.accelerator=cpu", "trainer.devices=2"]
     text = ranks(tmp_path, *words, "threads=1", "logger=none")

@@ -25,6 +25,7 @@ def values(trials):
     return [(trial.params, trial.value) for trial in trials() if trial.state == TrialState.COMPLETE]
 
 
+@pytest.mark.slow
 def test_a_study_that_goes_on_searches_as_one_that_was_never_left(tune, trials, folder, run, words):
     first = tune("n_trials=2", "sampler.n_startup_trials=1")
     assert first.code == 0 and states(trials) == ["COMPLETE"] * 2, first.text
@@ -123,6 +124,7 @@ def test_a_worker_that_is_killed_loses_nothing(worker, tune, trials, folder):
     assert states(trials) == ["FAIL", "COMPLETE"] and trials()[1].params == trials()[0].params
 
 
+@pytest.mark.slow
 def test_two_workers_share_a_study(worker, trials, folder):
     workers = [worker("n_trials=5") for _ in range(2)]
     texts = [each.communicate(timeout=240)[0] for each in workers]
