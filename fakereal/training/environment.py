@@ -1,6 +1,7 @@
 """Sets up the process before training or testing, and refuses what cannot go well."""
 
 import logging
+import os
 import warnings
 
 import torch
@@ -25,6 +26,9 @@ def prepare(cfg: DictConfig) -> None:
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
     torch.set_float32_matmul_precision("high")  # TF32 on GPUs that have it
+    if not torch.cuda.is_available():
+        # Adam asks for a GPU at every step. By NVML, as Lightning sets it, its library is looked for each time: 75 us.
+        os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
     for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
         logger = logging.getLogger(name)
         logger.handlers.clear()  # the root logger prints each line already
