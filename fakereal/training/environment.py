@@ -26,9 +26,7 @@ def prepare(cfg: DictConfig) -> None:
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
     torch.set_float32_matmul_precision("high")  # TF32 on GPUs that have it
-    if not torch.cuda.is_available():
-        # Adam asks for a GPU at every step. By NVML, as Lightning sets it, its library is looked for each time: 75 us.
-        os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
+    spare_gpu_search()
     for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
         logger = logging.getLogger(name)
         logger.handlers.clear()  # the root logger prints each line already
@@ -37,6 +35,15 @@ def prepare(cfg: DictConfig) -> None:
     logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it tells when it has looked for fonts
     for message in QUIET:
         warnings.filterwarnings("ignore", message)
+
+
+def spare_gpu_search() -> None:
+    """Where there is no GPU, takes back a setting of Lightning's, by which torch looks for NVIDIA's library in vain.
+
+    It does so whenever it is asked for a GPU, and Adam asks at each step: 75 us.
+    """
+    if not torch.cuda.is_available():
+        os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
 
 
 def refuse_clipped_fused(cfg: DictConfig) -> None:

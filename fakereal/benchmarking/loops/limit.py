@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from fakereal.benchmarking.laps import Lap
 from fakereal.benchmarking.loops.task import begin, network_of
 from fakereal.config.build import build
+from fakereal.training.environment import spare_gpu_search
 from fakereal.training.memory import keep_freed_memory
 
 
@@ -14,6 +15,7 @@ def main() -> None:
     task, cfg, device = begin()
     torch.backends.cudnn.benchmark = True  # as conf/trainer/default.yaml has it
     keep_freed_memory()  # as our own commands do: it would be no limit without
+    spare_gpu_search()  # as without Lightning, which `begin` imports
     network = network_of(cfg).to(device).train()
     optimizer = build(cfg.optimizer)(network.parameters())
     batch, side = cfg.data.batch_size, cfg.model.image_size

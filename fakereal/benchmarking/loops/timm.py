@@ -16,6 +16,7 @@ from timm.utils import AverageMeter
 
 from fakereal.benchmarking.laps import Lap
 from fakereal.benchmarking.loops.task import Task, batches_to_try, begin, best_workers, network_of
+from fakereal.training.environment import spare_gpu_search
 
 LOG_INTERVAL = 50
 
@@ -81,6 +82,7 @@ def main() -> None:
     """Tries numbers of workers, then runs laps until nobody asks any more."""
     task, cfg, device = begin()
     torch.backends.cudnn.benchmark = True
+    spare_gpu_search()  # as without Lightning, which `begin` imports
     training = Training(cfg, device)
     tried = batches_to_try(task, cfg.data.batch_size)
 
