@@ -56,7 +56,7 @@ def probabilities(path, images):
         return load_classifier(path).classifier.probabilities(torch.from_numpy(images)).numpy()
 
 
-@pytest.mark.parametrize("name", ["cnn", "resized", pytest.param("vit", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n == "vit" else n for n in NETWORKS])
 def test_onnx_answers_as_the_checkpoint_whatever_the_batch(run, checkpoint, images, tmp_path, name):
     import onnxruntime
 
