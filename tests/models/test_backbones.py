@@ -93,6 +93,26 @@ def test_lenet5_has_the_parameters_of_the_classic():
     assert parameters(timm.create_model("lenet5", num_classes=10)) == 62_006
 
 
+@pytest.mark.parametrize("name", ["lenet5", "cnn"])
+def test_relu_after_the_maximum_gives_what_it_gives_before(name):
+    """The logits and all gradients, to the last bit."""
+    network = timm.create_model(name, num_classes=1)
+    usual, swapped = copy.deepcopy(network), 0
+    for block in [module for module in usual.modules() if isinstance(module, nn.Sequential)]:
+        for index in range(len(block) - 1):
+            if isinstance(block[index], nn.MaxPool2d) and isinstance(block[index + 1], nn.ReLU):
+                block[index], block[index + 1] = block[index + 1], block[index]
+                swapped += 1
+    assert swapped == {"lenet5": 2, "cnn": 3}[name]
+    images = torch.randn(8, 3, 32, 32)
+    logits = [one(images) for one in (network, usual)]
+    assert torch.equal(*logits)
+    for one in logits:
+        one.square().sum().backward()
+    pairs = zip(network.parameters(), usual.parameters(), strict=True)
+    assert all(torch.equal(ours.grad, theirs.grad) for ours, theirs in pairs)
+
+
 def test_alexnet_is_torchvisions(networks):
     theirs = torchvision.models.alexnet(num_classes=10).eval()
     ours = copy.deepcopy(networks["alexnet"])

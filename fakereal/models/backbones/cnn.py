@@ -159,8 +159,11 @@ def _block(
     if residual and convs > 1:
         layers = len(block) // convs
         block = nn.Sequential(*block[:layers], Shortcut(block[layers:]))
-    if pooling != "strided":
-        block.append(nn.MaxPool2d(2) if pooling == "max" else nn.AvgPool2d(2))
+    if pooling == "max":
+        # Before a ReLU, not after it: the same values and gradients, and a quarter of the numbers for the ReLU.
+        block.insert(len(block) - isinstance(block[-1], nn.ReLU), nn.MaxPool2d(2))
+    elif pooling == "average":
+        block.append(nn.AvgPool2d(2))
     return block
 
 

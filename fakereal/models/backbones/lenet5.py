@@ -37,12 +37,13 @@ class LeNet5(nn.Module):
         super().__init__()
         self.in_chans = in_chans
         self.features = nn.Sequential(
+            # ReLU after the maximum, not before: the same values and gradients, of a quarter of the numbers.
             nn.Conv2d(in_chans, 6, kernel_size=5),
-            nn.ReLU(inplace=True),
             nn.MaxPool2d(2),
+            nn.ReLU(inplace=True),
             nn.Conv2d(6, 16, kernel_size=5),
-            nn.ReLU(inplace=True),
             nn.MaxPool2d(2),
+            nn.ReLU(inplace=True),
         )
         self.hidden = nn.Sequential(
             GridPool(5),
