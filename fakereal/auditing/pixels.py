@@ -88,12 +88,15 @@ def power_spectrum(grey: np.ndarray) -> np.ndarray:
 
     The mean is left out: what is compared is texture, not brightness.
     """
+    import torch
     from scipy.fft import rfft2
 
     size = grey.shape[-1]
     power = np.abs(rfft2(grey / np.float32(255 * size))) ** 2
-    rings = power.reshape(len(grey), -1) @ _rings(size)
-    return np.log10(rings + FLOOR).astype(np.float32)
+    # By torch: the threads of numpy's BLAS go on spinning after a product, and a network asked next (`predict`, `test`)
+    # shares the cores with them: its answer took 100 ms instead of 36.
+    rings = torch.from_numpy(power.reshape(len(grey), -1)) @ torch.from_numpy(_rings(size))
+    return np.log10(rings.numpy() + FLOOR).astype(np.float32)
 
 
 @functools.cache
