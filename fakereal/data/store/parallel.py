@@ -20,7 +20,8 @@ Images = Iterator[tuple[Entry, Decoded | BadImage]]
 CHUNK_FILES = 256
 CHUNK_BYTES = 8 * 2**20
 ALONE = 2.0  # seconds after which more processes may help: about as long as they take to start
-SENT = 150e-6  # seconds of decoding an image below which they do not: sending it takes this process nearly as long
+SENT = 150e-6  # seconds of work on an image below which they do not: sending it takes this process nearly as long
+WAITED = 1.5e-3  # seconds an image from which on they do, whatever the work: its disk is slow
 SAMPLE = 0.2  # seconds of decoding that are enough to tell
 IN_FLIGHT = 2**30  # bytes of files that wait; only single huge files come near
 
@@ -38,18 +39,20 @@ def decode_all(entries: Iterable[Entry], resize: Resize, alone: float | None = N
 def _in_this_process(chunks: Iterable[list[Entry]], resize: Resize, alone: float) -> Images:
     """Until more processes would be faster."""
     start = time.perf_counter()
-    spent, count = 0.0, 0  # on images, of late
+    spent, worked, count = 0.0, 0.0, 0  # on images, of late
     for chunk in chunks if alone else ():
-        began = time.perf_counter()
+        # Not the time alone: where a network answers meanwhile (`predict`), more processes want its cores as well.
+        began, busy = time.perf_counter(), time.thread_time()
         images = decode_many(_contents(chunk), resize)
-        spent, count = spent + time.perf_counter() - began, count + len(chunk)
+        spent, worked = spent + time.perf_counter() - began, worked + time.thread_time() - busy
+        count += len(chunk)
         yield from zip(chunk, images, strict=True)
         if time.perf_counter() - start < alone:
-            spent, count = 0.0, 0
+            spent, worked, count = 0.0, 0.0, 0
         elif spent >= SAMPLE and cores() > 1:
-            if spent / count > SENT:
+            if worked / count > SENT or spent / count > WAITED:
                 return
-            spent, count = 0.0, 0
+            spent, worked, count = 0.0, 0.0, 0
 
 
 def _chunks(entries: Iterable[Entry], pixel_bytes: int) -> Iterator[list[Entry]]:
