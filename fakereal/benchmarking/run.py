@@ -16,7 +16,7 @@ from fakereal.benchmarking.figures.memory import memory
 from fakereal.benchmarking.figures.predicting import predicting
 from fakereal.benchmarking.figures.starting import starting
 from fakereal.benchmarking.figures.sweeping import sweeping
-from fakereal.benchmarking.figures.training import training
+from fakereal.benchmarking.figures.training import steps, training
 from fakereal.benchmarking.figures.whole_path import whole_path
 from fakereal.benchmarking.table import printed, write
 from fakereal.config.errors import UserError
@@ -67,6 +67,7 @@ def figures(cfg: DictConfig, bench: Bench) -> dict[str, Callable[[], Iterator[Ro
         "sweep": lambda: sweeping(bench, batch, cfg.launchers),
         "predict": lambda: predicting(bench, batch),
         "training": lambda: training(bench, epochs, list(cfg.peers), batch, list(cfg.overrides)),
+        "steps": lambda: steps(bench, epochs, batch, list(cfg.overrides)),
         "whole_path": lambda: whole_path(bench, source),
     }
     asked = [cfg.figures] if isinstance(cfg.figures, str) else cfg.figures

@@ -12,7 +12,9 @@ NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Batches = Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, le=1)]
-Figure = Literal["all", "start", "decode", "first_epoch", "memory", "sweep", "predict", "training", "whole_path"]
+Figure = Literal[
+    "all", "start", "decode", "first_epoch", "memory", "sweep", "predict", "training", "steps", "whole_path"
+]
 
 
 class Published(TypedDict):

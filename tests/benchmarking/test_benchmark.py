@@ -5,6 +5,7 @@ import json
 import tarfile
 
 import pytest
+import torch
 
 from fakereal.benchmarking.bench import Bench, Row
 from fakereal.benchmarking.table import cells, read, write
@@ -70,6 +71,34 @@ def test_training_is_compared_with_each_peer(run, tmp_path):
     for row in rows:
         assert row.value == pytest.approx(row.ours / row.theirs) and 0 < row.value < 100
     assert len({row.theirs for row in rows}) == 6 and len({row.ours for row in rows}) == 2
+
+
+def test_bare_steps_between_those_of_a_training_leave_it_as_it_is(run, tmp_path, image_tree):
+    tree = image_tree(tmp_path / "in", 80)
+    words = ("model=lenet", "data=folder", f"data.root={tree}", "data.size=32", "data.batch_size=16", "threads=1")
+    words += ("trainer.max_epochs=2", "trainer.accelerator=cpu", "seed=3", "model.drop_rate=0.5")
+    between = "+callbacks.between._target_=fakereal.benchmarking.loops.between.BareStepsBetween"
+    for name, more in (("alone", ()), ("between", (between, "+callbacks.between.to=rates.json"))):
+        finished = run("train", *words, *more, f"hydra.run.dir={name}")
+        assert finished.code == 0, finished.text
+    alone, beside = (
+        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for name in ("alone", "between")
+    )
+    assert all(torch.equal(alone[key], beside[key]) for key in alone)
+    rates = json.loads((tmp_path / "rates.json").read_text())
+    assert {name: len(epochs) for name, epochs in rates.items()} == {"ours": 2, "bare": 2}
+    assert all(rate > 0 for epochs in rates.values() for rate in epochs)
+
+
+@pytest.mark.slow
+def test_steps_are_compared_without_and_with_augmentation(run, tmp_path):
+    words = ("figures=steps", "networks=[lenet]", "epoch_images.lenet=256", "batch_size=64", "repeats=2", "threads=1")
+    finished = run("benchmark", *words, "accelerator=cpu", "hydra.run.dir=out")
+    assert finished.code == 0, finished.text
+    rows = read(tmp_path / "out" / "benchmark.json")
+    assert [row.subject for row in rows] == ["lenet, no augmentation", "lenet, flip and crop"]
+    assert all(row.repeats == 2 and 0 < row.low <= row.value <= row.high < 10 for row in rows)
 
 
 def test_wrong_settings_are_told_at_once(run):

@@ -1,5 +1,6 @@
 """Images per second of whole training epochs, against the limit and against what people would use instead."""
 
+import json
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -22,8 +23,10 @@ WANTED = {
     ("imagefolder", "lenet"): 4.0, ("imagefolder", "cnn"): 4.0, ("imagefolder", "resnet18"): 1.5,
     ("timm", "lenet"): 1.0, ("timm", "cnn"): 1.0, ("timm", "resnet18"): 1.0, ("timm", "resnet50"): 1.0,
 }  # fmt: skip
+AUGMENT = {"none": "no augmentation", "flip_crop": "flip and crop"}
 VAL_FRACTION = 0.02
 LAPS = "+callbacks.laps._target_=fakereal.benchmarking.epoch_laps.EpochLaps"
+BETWEEN = "+callbacks.between._target_=fakereal.benchmarking.loops.between.BareStepsBetween"
 
 
 def training(
@@ -35,32 +38,54 @@ def training(
         networks: how many images make an epoch of each.
         given: overrides of the training besides, for all contenders as far as they concern them.
     """
+    for network, images, augment in _each(networks):
+        words, run = _command(bench, network, images, augment, batch_size, given, "training")
+        task = Task(str(bench.tree(images)), images, augment == "flip_crop", bench.repeats + 1, words).argument()
+        commands = {OURS: ["fakereal.train", *words, LAPS, run]}
+        commands |= {peer: [f"fakereal.benchmarking.loops.{peer}", task] for peer in peers}
+        with bench.contenders(commands, f"{network}_{augment}") as racing:
+            rates = bench.race(racing)
+        for peer in peers:
+            yield _row(network, augment, AGAINST[peer], rates[OURS], rates[peer], _wanted(peer, network, words))
+
+
+def steps(bench: Bench, networks: dict[str, int], batch_size: int, given: Sequence[str]) -> Iterator[Row]:
+    """`training` against the limit, both in one process and by turns of a few steps; of epochs after the first."""
+    for network, images, augment in _each(networks):
+        words, run = _command(bench, network, images, augment, batch_size, given, "steps")
+        to = bench.folder / f"steps_{network}_{augment}.json"
+        bench.command("train", *words, BETWEEN, f"+callbacks.between.to={to}", run)
+        rates = {who: epochs[1:] for who, epochs in json.loads(to.read_text()).items()}
+        wanted = _wanted("limit", network, words)
+        yield _row(network, augment, "bare steps between ours, in one process", rates["ours"], rates["bare"], wanted)
+
+
+def _each(networks: dict[str, int]) -> Iterator[tuple[str, int, str]]:
+    """Network, images and augmentation."""
     for network, images in networks.items():
-        words = [*work(bench, network, images, batch_size), *given]
-        for augment in (False, True):
-            yield from _race(bench, network, images, augment, peers, words)
+        for augment in AUGMENT:
+            yield network, images, augment
 
 
-def _race(
-    bench: Bench, network: str, images: int, augment: bool, peers: Sequence[str], words: list[str]
-) -> Iterator[Row]:
-    laps = bench.repeats + 1
-    name = f"{network}_{'flip_crop' if augment else 'none'}"
-    words = [
-        *words,
-        f"data/augment={'flip_crop' if augment else 'none'}",
-        f"trainer.max_epochs={laps}",
-    ]
-    task = Task(str(bench.tree(images)), images, augment, laps, words).argument()
-    commands = {OURS: ["fakereal.train", *words, LAPS, f"hydra.run.dir={bench.folder / 'runs' / name}"]}
-    commands |= {peer: [f"fakereal.benchmarking.loops.{peer}", task] for peer in peers}
-    with bench.contenders(commands, name) as racing:
-        rates = bench.race(racing)
-    subject = f"{network}, {'flip and crop' if augment else 'no augmentation'}"
+def _command(
+    bench: Bench, network: str, images: int, augment: str, batch_size: int, given: Sequence[str], name: str
+) -> tuple[list[str], str]:
+    """Overrides of the training, which all contenders share, and where ours leaves its results."""
+    words = [*work(bench, network, images, batch_size), *given]
+    words += [f"data/augment={augment}", f"trainer.max_epochs={bench.repeats + 1}"]
+    return words, f"hydra.run.dir={bench.folder / 'runs' / f'{name}_{network}_{augment}'}"
+
+
+def _row(
+    network: str, augment: str, against: str, ours: Sequence[float], theirs: Sequence[float], wanted: float | None
+) -> Row:
+    subject = f"{network}, {AUGMENT[augment]}"
+    return Row.ratio("training", subject, against, "images/s", ours, theirs, wanted=wanted)
+
+
+def _wanted(peer: str, network: str, words: Sequence[str]) -> float | None:
     on_gpu = torch.cuda.is_available() and "trainer.accelerator=cpu" not in words
-    for peer in peers:
-        bound = {"wanted": (WANTED_OF_GPU if on_gpu else WANTED).get((peer, network))}
-        yield Row.ratio("training", subject, AGAINST[peer], "images/s", rates[OURS], rates[peer], **bound)
+    return (WANTED_OF_GPU if on_gpu else WANTED).get((peer, network))
 
 
 def work(bench: Bench, network: str, images: int, batch_size: int, root: str | None = None) -> list[str]:
