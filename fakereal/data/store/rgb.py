@@ -5,6 +5,7 @@ Worker processes import this module: it must import neither torch nor Hydra.
 
 import functools
 import io
+import os
 import stat
 import warnings
 from collections.abc import Iterator
@@ -54,12 +55,13 @@ def _openers() -> list[str]:
 def read_bytes(path: str | Path) -> bytes:
     """The file's bytes; BadImage where it cannot be read or is larger than any image should be."""
     try:
-        status = Path(path).stat()
+        status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for for ever
             raise BadImage("not a regular file")
         if status.st_size > MAX_BYTES:
             raise too_large(status.st_size)
-        return Path(path).read_bytes()
+        with open(path, "rb", buffering=0) as file:  # not by pathlib, which takes a sixth of decoding a small file
+            return file.readall()
     except (OSError, ValueError) as error:
         raise BadImage(getattr(error, "strerror", None) or str(error)) from error
 

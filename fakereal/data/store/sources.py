@@ -119,4 +119,7 @@ def other_ending(name: str) -> str:
 
 def printable(name: object) -> str:
     """A name for messages: what no terminal or log file could show is escaped."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(name))
+    text = str(name)
+    if text.isprintable():  # nearly all are, and many are printed
+        return text
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

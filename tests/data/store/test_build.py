@@ -259,6 +259,32 @@ def test_processes_give_what_one_process_gives(tmp_path, image_tree, pack, build
     np.testing.assert_array_equal(found.gather(np.arange(80)), expected.gather(np.arange(80)))
 
 
+def working(seconds: float) -> None:
+    began = time.thread_time()
+    while time.thread_time() - began < seconds:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("kind", "milliseconds", "left"),
+    [(time.sleep, 0.5, 0), (working, 0.5, 2), (time.sleep, 2.5, 3)],
+    ids=["others have the cores", "long work", "a slow disk"],
+)
+def test_processes_are_started_for_work_and_for_slow_disks(monkeypatch, kind, milliseconds, left):
+    """Of four tasks of 250 images, those that are left to processes."""
+
+    def decoded(contents, resize):
+        kind(milliseconds / 1000 * len(contents))
+        return contents
+
+    monkeypatch.setattr(parallel, "decode_many", decoded)
+    monkeypatch.setattr(parallel, "cores", lambda: 2)
+    chunks = iter([[Entry("name", "", -1, b"", 0)] * 250] * 4)
+    for _ in parallel._in_this_process(chunks, Resize(8), alone=0.01):
+        pass
+    assert len(list(chunks)) == left
+
+
 def test_tasks_are_bounded_by_files_and_by_bytes():
     def sizes(*files, pixels=0):
         entries = [Entry("x", 0, 0, b"", size) for size in files]
