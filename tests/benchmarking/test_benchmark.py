@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from fakereal.benchmarking.bench import Bench, Row
+from fakereal.benchmarking.figures.training import BETWEEN
 from fakereal.benchmarking.table import cells, read, write
 from fakereal.config.errors import UserError
 
@@ -77,8 +78,7 @@ def test_bare_steps_between_those_of_a_training_leave_it_as_it_is(run, tmp_path,
     tree = image_tree(tmp_path / "in", 80)
     words = ("model=lenet", "data=folder", f"data.root={tree}", "data.size=32", "data.batch_size=16", "threads=1")
     words += ("trainer.max_epochs=2", "trainer.accelerator=cpu", "seed=3", "model.drop_rate=0.5")
-    between = "+callbacks.between._target_=fakereal.benchmarking.loops.between.BareStepsBetween"
-    for name, more in (("alone", ()), ("between", (between, "+callbacks.between.to=rates.json"))):
+    for name, more in (("alone", ()), ("between", (BETWEEN, "+callbacks.between.to=rates.json"))):
         finished = run("train", *words, *more, f"hydra.run.dir={name}")
         assert finished.code == 0, finished.text
     alone, beside = (

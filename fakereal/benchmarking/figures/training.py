@@ -13,6 +13,7 @@ AGAINST = {
     "limit": "bare loop, one batch in memory",
     "imagefolder": "ImageFolder + DataLoader + Lightning, fp32",
     "timm": "timm's loader and training loop",
+    "steps": "bare steps between ours, in one process",  # a figure of its own, not a process
 }
 WANTED_OF_GPU = {
     ("limit", "cnn"): 0.97, ("limit", "resnet18"): 0.97, ("limit", "resnet50"): 0.97,
@@ -32,60 +33,50 @@ BETWEEN = "+callbacks.between._target_=fakereal.benchmarking.loops.between.BareS
 def training(
     bench: Bench, networks: dict[str, int], peers: Sequence[str], batch_size: int, given: Sequence[str]
 ) -> Iterator[Row]:
-    """Rows for each network without augmentation and with flip and crop, against each of `peers` (of AGAINST).
+    """Rows for each network without augmentation and with flip and crop, against each peer: limit, imagefolder, timm.
 
     Args:
         networks: how many images make an epoch of each.
         given: overrides of the training besides, for all contenders as far as they concern them.
     """
-    for network, images, augment in _each(networks):
-        words, run = _command(bench, network, images, augment, batch_size, given, "training")
+    for network, images, augment, words in _trainings(bench, networks, batch_size, given):
         task = Task(str(bench.tree(images)), images, augment == "flip_crop", bench.repeats + 1, words).argument()
-        commands = {OURS: ["fakereal.train", *words, LAPS, run]}
+        name = f"{network}_{augment}"
+        commands = {OURS: ["fakereal.train", *words, LAPS, f"hydra.run.dir={bench.folder / 'runs' / name}"]}
         commands |= {peer: [f"fakereal.benchmarking.loops.{peer}", task] for peer in peers}
-        with bench.contenders(commands, f"{network}_{augment}") as racing:
+        with bench.contenders(commands, name) as racing:
             rates = bench.race(racing)
         for peer in peers:
-            yield _row(network, augment, AGAINST[peer], rates[OURS], rates[peer], _wanted(peer, network, words))
+            yield _row(network, augment, words, peer, rates[OURS], rates[peer])
 
 
 def steps(bench: Bench, networks: dict[str, int], batch_size: int, given: Sequence[str]) -> Iterator[Row]:
     """`training` against the limit, both in one process and by turns of a few steps; of epochs after the first."""
-    for network, images, augment in _each(networks):
-        words, run = _command(bench, network, images, augment, batch_size, given, "steps")
-        to = bench.folder / f"steps_{network}_{augment}.json"
-        bench.command("train", *words, BETWEEN, f"+callbacks.between.to={to}", run)
+    for network, _, augment, words in _trainings(bench, networks, batch_size, given):
+        run = bench.folder / "runs" / f"steps_{network}_{augment}"
+        to = run / "rates.json"
+        bench.command("train", *words, BETWEEN, f"+callbacks.between.to={to}", f"hydra.run.dir={run}")
         rates = {who: epochs[1:] for who, epochs in json.loads(to.read_text()).items()}
-        wanted = _wanted("limit", network, words)
-        yield _row(network, augment, "bare steps between ours, in one process", rates["ours"], rates["bare"], wanted)
+        yield _row(network, augment, words, "steps", rates["ours"], rates["bare"])
 
 
-def _each(networks: dict[str, int]) -> Iterator[tuple[str, int, str]]:
-    """Network, images and augmentation."""
+def _trainings(
+    bench: Bench, networks: dict[str, int], batch_size: int, given: Sequence[str]
+) -> Iterator[tuple[str, int, str, list[str]]]:
+    """Network, images, augmentation, and the overrides that all who train so share."""
     for network, images in networks.items():
         for augment in AUGMENT:
-            yield network, images, augment
-
-
-def _command(
-    bench: Bench, network: str, images: int, augment: str, batch_size: int, given: Sequence[str], name: str
-) -> tuple[list[str], str]:
-    """Overrides of the training, which all contenders share, and where ours leaves its results."""
-    words = [*work(bench, network, images, batch_size), *given]
-    words += [f"data/augment={augment}", f"trainer.max_epochs={bench.repeats + 1}"]
-    return words, f"hydra.run.dir={bench.folder / 'runs' / f'{name}_{network}_{augment}'}"
+            words = [*work(bench, network, images, batch_size), *given, f"data/augment={augment}"]
+            yield network, images, augment, [*words, f"trainer.max_epochs={bench.repeats + 1}"]
 
 
 def _row(
-    network: str, augment: str, against: str, ours: Sequence[float], theirs: Sequence[float], wanted: float | None
+    network: str, augment: str, words: Sequence[str], peer: str, ours: Sequence[float], theirs: Sequence[float]
 ) -> Row:
-    subject = f"{network}, {AUGMENT[augment]}"
-    return Row.ratio("training", subject, against, "images/s", ours, theirs, wanted=wanted)
-
-
-def _wanted(peer: str, network: str, words: Sequence[str]) -> float | None:
     on_gpu = torch.cuda.is_available() and "trainer.accelerator=cpu" not in words
-    return (WANTED_OF_GPU if on_gpu else WANTED).get((peer, network))
+    wanted = (WANTED_OF_GPU if on_gpu else WANTED).get(("limit" if peer == "steps" else peer, network))
+    subject = f"{network}, {AUGMENT[augment]}"
+    return Row.ratio("training", subject, AGAINST[peer], "images/s", ours, theirs, wanted=wanted)
 
 
 def work(bench: Bench, network: str, images: int, batch_size: int, root: str | None = None) -> list[str]:
