@@ -258,6 +258,13 @@ def test_members_larger_than_any_image_are_not_unpacked(tmp_path):
     assert isinstance(content, BadImage) and "MiB, more than" in str(content)
 
 
+def test_a_file_packed_without_its_holes(tmp_path):
+    holes = tarfile.TarInfo("real/1.bmp")
+    holes.pax_headers = {"GNU.sparse.map": "0,3,10,2", "GNU.sparse.size": "14"}
+    path = tar(tmp_path / "x.tar", (holes, b"abcde"), ("real/2.bmp", b"after"))
+    assert read(path) == [("real/1.bmp", b"abc" + bytes(7) + b"de" + bytes(2)), ("real/2.bmp", b"after")]
+
+
 def test_a_header_that_would_fill_the_memory(tmp_path):
     info = tarfile.TarInfo("@LongLink")
     info.type, info.size = tarfile.GNUTYPE_LONGNAME, 2**33
