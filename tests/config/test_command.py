@@ -6,6 +6,23 @@ import subprocess
 import sys
 import time
 
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("given", "more", "why"),
+    [
+        ("hydra.run.dir=file", (), "File exists"),
+        ("hydra.run.dir=file/below", (), "Not a directory"),
+        ("hydra.sweep.dir=file/below", ("--multirun", "seed=1,2"), "Not a directory"),
+    ],
+)
+def test_a_folder_for_output_that_cannot_be_had(run, tmp_path, given, more, why):
+    (tmp_path / "file").write_text("precious")
+    stopped = run("train", "data=synthetic", given, *more)
+    assert (stopped.code, stopped.text) == (1, f"{given} cannot be written ({why}). Give another one.\n")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["precious"]
+
 
 def test_an_interrupt_ends_with_a_word(tmp_path, image_tree):
     tree = image_tree(tmp_path / "tree", 2, side=64)

@@ -1,0 +1,30 @@
+"""A folder for output that cannot be had is told before any work, not by a traceback of Hydra's."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+
+class OutputFolder(Callback):
+    """Asked by Hydra before it makes the folder of a command or of a sweep; ends the process if it cannot be used."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        _try("hydra.run.dir", config.hydra.run.dir)
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        _try("hydra.sweep.dir", config.hydra.sweep.dir)
+
+
+def _try(key: str, folder: str) -> None:
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except (OSError, ValueError) as error:
+        from fakereal.data.store.sources import printable
+
+        reason = getattr(error, "strerror", None) or error
+        # Hydra makes a warning of what a callback raises, unless it ends the process.
+        raise SystemExit(f"{key}={printable(folder)} cannot be written ({reason}). Give another one.") from None
