@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
@@ -12,7 +13,13 @@ class OutputFolder(Callback):
     """Asked by Hydra before it makes the folder of a command or of a sweep; ends the process if it cannot be used."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        _try("hydra.run.dir", config.hydra.run.dir)
+        known = HydraConfig.instance()
+        before, known.cfg = known.cfg, config  # as Hydra has it next: the folder is named after the command
+        try:
+            folder = config.hydra.run.dir
+        finally:
+            known.cfg = before
+        _try("hydra.run.dir", folder)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         _try("hydra.sweep.dir", config.hydra.sweep.dir)
