@@ -14,6 +14,7 @@ from fakereal import CLASSES
 from fakereal.config.errors import UserError
 from fakereal.evaluation.metrics import binary_metrics, training_metrics
 from fakereal.models.backbones import create_backbone, eval_frozen_modules, set_frozen
+from fakereal.models.backbones.small_maps import use_matrix_products
 from fakereal.models.backbones.stem import Stem
 from fakereal.models.epoch_figures import EpochFigures, Seen
 from fakereal.models.preprocessing import IMAGENET, Normalization, preprocess
@@ -124,6 +125,8 @@ class Classifier(L.LightningModule):
             share = float(self.trainer.datamodule.rows_of("train").labels.mean())
             self.pos_weight.fill_((1 - share) / share)
             self.hparams.pos_weight = self.pos_weight.item()
+        if self.trainer.strategy.root_device.type == "cpu":
+            use_matrix_products(self.backbone)
         if self.compile_backbone:
             self.backbone.compile()
 

@@ -9,6 +9,7 @@ from torch import nn
 from fakereal.benchmarking.laps import Lap
 from fakereal.benchmarking.loops.task import begin, network_of
 from fakereal.config.build import build
+from fakereal.models.backbones.small_maps import use_matrix_products
 from fakereal.training.environment import spare_gpu_search
 from fakereal.training.memory import keep_freed_memory
 
@@ -50,11 +51,14 @@ def main() -> None:
     """Laps until nobody asks any more."""
     task, cfg, device = begin()
     torch.backends.cudnn.benchmark = True  # as conf/trainer/default.yaml has it
-    keep_freed_memory()  # as our own commands do: it would be no limit without
+    keep_freed_memory()  # as our own training does, and the products below: it would be no limit without
     spare_gpu_search()  # as without Lightning, which `begin` imports
     batch, side = cfg.data.batch_size, cfg.model.image_size
     bf16 = str(cfg.trainer.precision) == "bf16-mixed"
-    loop = BareLoop(network_of(cfg).to(device), build(cfg.optimizer), (batch, 3, side, side), bf16)
+    network = network_of(cfg).to(device)
+    if device.type == "cpu":
+        use_matrix_products(network)
+    loop = BareLoop(network, build(cfg.optimizer), (batch, 3, side, side), bf16)
     lap, steps = Lap(), -(-task.images // batch)
     while True:
         lap.wait()
