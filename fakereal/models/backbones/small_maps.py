@@ -29,7 +29,10 @@ def _suits(conv: nn.Conv2d) -> bool:
 
 
 class SmallMapConv2d(nn.Conv2d):
-    """A convolution like any other, but for its backward pass where outputs have up to `PIXELS` pixels on a CPU."""
+    """A convolution like any other, but in training on a CPU where its output has up to `PIXELS` pixels.
+
+    There a kernel of one tap is a matrix product as a whole, of larger ones the weights' gradient is several.
+    """
 
     def forward(self, images: Tensor) -> Tensor:
         if not (torch.is_grad_enabled() and self.weight.requires_grad and images.device.type == "cpu"):
