@@ -30,7 +30,7 @@ def _try(key: str, folder: str) -> None:
         Path(folder).mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except (OSError, ValueError) as error:
-        from fakereal.data.store.sources import printable
+        from fakereal.data.store.sources import printable  # imports Pillow: not at every start
 
         reason = getattr(error, "strerror", None) or error
         # Hydra makes a warning of what a callback raises, unless it ends the process.

@@ -125,8 +125,7 @@ class Classifier(L.LightningModule):
             share = float(self.trainer.datamodule.rows_of("train").labels.mean())
             self.pos_weight.fill_((1 - share) / share)
             self.hparams.pos_weight = self.pos_weight.item()
-        if self.trainer.strategy.root_device.type == "cpu":
-            use_matrix_products(self.backbone)
+        use_matrix_products(self.backbone)
         if self.compile_backbone:
             self.backbone.compile()
 

@@ -46,19 +46,24 @@ def test_a_ratio_has_fallen_where_no_round_comes_near(rounds, fallen):
     assert has_fallen(faster_than_the_limit, Row.ratio("training", "cnn", "", "", rounds, [1.0] * 3)) is fallen
 
 
+def key(row: Row) -> tuple[str, str, str]:
+    """What a row compares."""
+    return row.figure, row.subject, row.against
+
+
 def measured(folder: Path, *words: str) -> dict[tuple[str, str, str], Row]:
     """Rows of a benchmark by what they compare."""
     command = [sys.executable, "-m", "fakereal.benchmark", "repeats=3", "hydra.run.dir=out", *words]
     env = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}  # all cores, as people have
     folder.mkdir()
     subprocess.run(command, cwd=folder, env=env, check=True)
-    return {(row.figure, row.subject, row.against): row for row in read(folder / "out" / "benchmark.json")}
+    return {key(row): row for row in read(folder / "out" / "benchmark.json")}
 
 
 def fallen(rows: dict[tuple[str, str, str], Row]) -> dict[Row, Row]:
     """The committed row and that of now, of the ratios that have fallen; seconds are those of a machine."""
     before = [row for row in read(COMMITTED) if row.against]
-    pairs = {row: rows[key] for row in before if (key := (row.figure, row.subject, row.against)) in rows}
+    pairs = {row: rows[key(row)] for row in before if key(row) in rows}
     return {row: now for row, now in pairs.items() if has_fallen(row, now)}
 
 
@@ -78,9 +83,9 @@ def again(suspects: Iterable[Row]) -> list[str]:
 def test_only_what_has_fallen_is_measured_again():
     rows = [row for row in read(COMMITTED) if row.against]
     halved = [replace(row, **{name: getattr(row, name) / 2 for name in ("value", "low", "high")}) for row in rows]
-    slower = {(row.figure, row.subject, row.against): row for row in halved}
+    slower = {key(row): row for row in halved}
     assert set(fallen(slower)) == {row for row in rows if not row.at_most}
-    assert not fallen({(row.figure, row.subject, row.against): row for row in rows})
+    assert not fallen({key(row): row for row in rows})
     suspects = [row for row in rows if row.figure in ("predict", "training") and row.subject.startswith("cnn")]
     assert again(suspects) == ["figures=[predict,steps,training]", "networks=[cnn]"]
     assert again(rows[:1]) == ["figures=[start]"]
@@ -90,7 +95,7 @@ def test_only_what_has_fallen_is_measured_again():
 @pytest.mark.timeout(7200)
 def test_no_ratio_has_fallen_by_more_than_a_tenth(tmp_path):
     now = measured(tmp_path / "first")
-    assert {(row.figure, row.subject, row.against) for row in read(COMMITTED) if row.against} <= set(now)
+    assert {key(row) for row in read(COMMITTED) if row.against} <= set(now)
     if suspects := fallen(now):  # a fall shows twice; once, it is the machine's: two of 31 rows in a run of faster code
         twice = fallen(measured(tmp_path / "again", *again(suspects)))
         suspects = {row: now for row, now in twice.items() if row in suspects}

@@ -56,8 +56,7 @@ def main() -> None:
     batch, side = cfg.data.batch_size, cfg.model.image_size
     bf16 = str(cfg.trainer.precision) == "bf16-mixed"
     network = network_of(cfg).to(device)
-    if device.type == "cpu":
-        use_matrix_products(network)
+    use_matrix_products(network)
     loop = BareLoop(network, build(cfg.optimizer), (batch, 3, side, side), bf16)
     lap, steps = Lap(), -(-task.images // batch)
     while True:

@@ -5,6 +5,7 @@ have for images of 32 px: the products that it comes down to take between a thir
 take twice as long in one process as in another. What is computed is the same but for the order of the sums.
 """
 
+from math import prod
 from typing import Any
 
 import torch
@@ -17,7 +18,10 @@ TAPS = 9  # of a kernel: a product each
 
 
 def use_matrix_products(network: nn.Module) -> None:
-    """Lets the convolutions of a network that suit be trained so, in place; names and parameters stay as they are."""
+    """Lets the convolutions of a network that suit be trained so, in place; names and parameters stay as they are.
+
+    On other devices than a CPU they go on as they were.
+    """
     for module in network.modules():
         if type(module) is nn.Conv2d and _suits(module):  # no subclass: it may compute something else
             module.__class__ = SmallMapConv2d
@@ -25,7 +29,7 @@ def use_matrix_products(network: nn.Module) -> None:
 
 def _suits(conv: nn.Conv2d) -> bool:
     plain = conv.groups == 1 and conv.dilation == (1, 1) and conv.padding_mode == "zeros"
-    return plain and not isinstance(conv.padding, str) and conv.weight[0, 0].numel() <= TAPS
+    return plain and not isinstance(conv.padding, str) and prod(conv.kernel_size) <= TAPS
 
 
 class SmallMapConv2d(nn.Conv2d):
@@ -35,7 +39,7 @@ class SmallMapConv2d(nn.Conv2d):
     """
 
     def forward(self, images: Tensor) -> Tensor:
-        if not (torch.is_grad_enabled() and self.weight.requires_grad and images.device.type == "cpu"):
+        if images.device.type != "cpu" or not (torch.is_grad_enabled() and self.weight.requires_grad):
             return super().forward(images)
         sides = [
             (side + 2 * padding - kernel) // stride + 1
@@ -43,7 +47,7 @@ class SmallMapConv2d(nn.Conv2d):
                 images.shape[-2:], self.padding, self.kernel_size, self.stride, strict=True
             )
         ]
-        if sides[0] * sides[1] > PIXELS:
+        if prod(sides) > PIXELS:
             return super().forward(images)
         if self.kernel_size == (1, 1) and self.padding == (0, 0):
             return self._linear(images)
