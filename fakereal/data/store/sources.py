@@ -1,15 +1,18 @@
 """Where image files lie: a folder, or an archive that is read without unpacking."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 from fakereal.config.errors import UserError
 from fakereal.data.store.decode import BadImage
 from fakereal.data.store.rgb import image_extensions
+
+HIDDEN = re.compile(r"(?:\A|/)(?:\.[^/]|__MACOSX(?:/|\Z))")  # not the folder `.` itself, which archives begin with
 
 
 class BadSource(UserError):
@@ -22,6 +25,11 @@ class File(NamedTuple):
     name: str
     size: int
     content: bytes | str | BadImage
+
+    @classmethod
+    def packed(cls, name: str, content: bytes | BadImage) -> Self:
+        """Of an archive, where a file that cannot be had has no size."""
+        return cls(name, 0 if isinstance(content, BadImage) else len(content), content)
 
 
 class Source(Protocol):
@@ -85,10 +93,11 @@ class FolderSource:
         return state.hexdigest()
 
     def files(self, wanted: Callable[[str], bool]) -> Iterator[File]:
+        prefix = os.path.join(self.root, "")
         for name, size, _ in self.entries:
             self.done += size
             if wanted(name):
-                yield File(name, size, os.path.join(self.root, name))
+                yield File(name, size, prefix + name)
 
 
 def _is_folder(entry: os.DirEntry) -> bool:
@@ -106,9 +115,9 @@ def _size_and_time(entry: os.DirEntry) -> tuple[int, int]:
         return 0, 0
 
 
-def is_hidden(part: str) -> bool:
-    """Whether a file or folder is none of the user's: .git, .DS_Store, the shadow files of macOS archives."""
-    return part.startswith(".") or part == "__MACOSX"
+def is_hidden(path: str) -> bool:
+    """Whether a file, or a folder above it, is none of the user's: .git, .DS_Store, what macOS adds to archives."""
+    return HIDDEN.search(path) is not None
 
 
 def other_ending(name: str) -> str:
