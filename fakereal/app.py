@@ -5,13 +5,14 @@ from omegaconf import DictConfig
 
 from fakereal.config import CONF
 from fakereal.config.command import start
+from fakereal.config.imports import importing
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="app")
 def main(cfg: DictConfig) -> None:
     """Answers until Ctrl-C."""
-    from fakereal.serving.run import serve
-
+    with importing():
+        from fakereal.serving.run import serve
     serve(cfg)
 
 

@@ -5,14 +5,15 @@ from omegaconf import DictConfig
 
 from fakereal.config import CONF
 from fakereal.config.command import start
+from fakereal.config.imports import importing
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="audit")
 def main(cfg: DictConfig) -> None:
     """Runs one audit."""
     # torch, Lightning and matplotlib take seconds to import: not for --help
-    from fakereal.auditing.run import audit
-
+    with importing():
+        from fakereal.auditing.run import audit
     audit(cfg)
 
 

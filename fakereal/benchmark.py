@@ -5,13 +5,14 @@ from omegaconf import DictConfig
 
 from fakereal.config import CONF
 from fakereal.config.command import start
+from fakereal.config.imports import importing
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="benchmark")
 def main(cfg: DictConfig) -> None:
     """Runs one benchmark."""
-    from fakereal.benchmarking.run import benchmark
-
+    with importing():
+        from fakereal.benchmarking.run import benchmark
     benchmark(cfg)
 
 

@@ -5,13 +5,14 @@ from omegaconf import DictConfig
 
 from fakereal.config import CONF
 from fakereal.config.command import start
+from fakereal.config.imports import importing
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="explain")
 def main(cfg: DictConfig) -> None:
     """Explains all images; fails at the end where some could not be read."""
-    from fakereal.explanation.run import explain
-
+    with importing():
+        from fakereal.explanation.run import explain
     explain(cfg)
 
 

@@ -5,14 +5,15 @@ from omegaconf import DictConfig
 
 from fakereal.config import CONF
 from fakereal.config.command import start
+from fakereal.config.imports import importing
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="explore")
 def main(cfg: DictConfig) -> None:
     """Makes one page."""
     # torch, Lightning and matplotlib take seconds to import: not for --help
-    from fakereal.exploring.run import explore
-
+    with importing():
+        from fakereal.exploring.run import explore
     explore(cfg)
 
 

@@ -5,13 +5,14 @@ from omegaconf import DictConfig
 
 from fakereal.config import CONF
 from fakereal.config.command import start
+from fakereal.config.imports import importing
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="export")
 def main(cfg: DictConfig) -> None:
     """Exports, compares the file with the checkpoint, and writes a model card."""
-    from fakereal.exporting.run import export
-
+    with importing():
+        from fakereal.exporting.run import export
     export(cfg)
 
 

@@ -5,14 +5,15 @@ from omegaconf import DictConfig
 
 from fakereal.config import CONF
 from fakereal.config.command import start
+from fakereal.config.imports import importing
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="report")
 def main(cfg: DictConfig) -> None:
     """Writes one report."""
     # matplotlib and scipy take a second to import: not for --help
-    from fakereal.reporting.run import report
-
+    with importing():
+        from fakereal.reporting.run import report
     report(cfg)
 
 

@@ -5,13 +5,14 @@ from omegaconf import DictConfig
 
 from fakereal.config import CONF
 from fakereal.config.command import start
+from fakereal.config.imports import importing
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="test")
 def main(cfg: DictConfig) -> float:
     """Runs one test; returns the test accuracy."""
-    from fakereal.evaluation.run import test
-
+    with importing():
+        from fakereal.evaluation.run import test
     return test(cfg)["test/accuracy"]
 
 

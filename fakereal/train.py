@@ -5,6 +5,7 @@ from omegaconf import DictConfig
 
 from fakereal.config import CONF
 from fakereal.config.command import start
+from fakereal.config.imports import importing
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="train")
@@ -20,8 +21,8 @@ def trained(cfg: DictConfig) -> float:
     with claimed(cfg.monitor) as metrics:
         if metrics is None:
             # torch and Lightning take seconds to import: not before there is work to do.
-            from fakereal.training.run import train
-
+            with importing():
+                from fakereal.training.run import train
             metrics = train(cfg)
     return metrics[cfg.monitor]
 

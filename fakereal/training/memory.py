@@ -1,7 +1,7 @@
 """Keeps the memory of one step for the next, and says what to lower when it runs out."""
 
-import atexit
 import ctypes
+import functools
 import gc
 import sys
 import traceback
@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import torch
 
 from fakereal.config.errors import UserError
+from fakereal.config.imports import pass_over_all
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
@@ -57,9 +58,12 @@ def released() -> Iterator[None]:
         raise
     finally:
         gc.collect()  # the objects of Lightning go in circles
-        if not gc.get_freeze_count():
-            gc.freeze()
-            atexit.register(gc.unfreeze)  # libraries complain of what is still there at the end
+        _pass_over_once()
+
+
+@functools.cache
+def _pass_over_once() -> None:
+    pass_over_all()
 
 
 def _clear(error: BaseException) -> None:
