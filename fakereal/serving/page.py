@@ -85,7 +85,7 @@ def described_by(name: str, judge: Judge, tests: str | list[str] | None) -> str:
     """What answers, what it was trained on, its figures and its limits, as HTML."""
     members = [about(member) for member in judge.members]
     usual = [member.reference.usual_sizes() if member.reference else "" for member in judge.members]
-    figures = [figures_of(test) for test in results_of(judge.members, tests)]
+    figures = [figures_of(test, judge.members) for test in results_of(judge.members, tests)]
     return rendered(
         "about", members=members, usual=usual, tests=figures, threshold=judge.threshold, resize=judge.resize,
         names=short_names(judge.members) if len(judge.members) > 1 else [name], bar=colour_bar(),

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import signal
 import socket
 import struct
@@ -174,6 +175,17 @@ def test_beyond_the_queue_it_says_that_it_is_busy_and_ends_clean(start, checkpoi
     assert server.predict(("a.jpg", data)).status == 200
     assert server.end(signal.SIGTERM) == 0
     assert not list(server.temporary.iterdir())
+
+
+def test_the_page_shows_the_figures_of_a_test(start, run, checkpoints, tmp_path):
+    tested = run("test", f"ckpt_path={checkpoints[0]}", f"hydra.run.dir={tmp_path / 'tests' / '1'}")
+    assert tested.code == 0, tested.err
+    metrics = json.loads((tmp_path / "tests" / "1" / "metrics.json").read_text())
+    server = start(f"ckpt_path={checkpoints[0]}", "layer=layer2", f"tests={tmp_path / 'tests'}")
+    page = server.ask("GET", "/config").body
+    (about,) = [part["props"]["value"] for part in page["components"] if part["props"].get("elem_id") == "about"]
+    assert f"On {metrics['test/images']} test images of the training data&#39;s own test split" in about
+    assert f"<td>{metrics['test/accuracy']:.2%}</td>" in about
 
 
 def test_mistakes_are_told_before_it_starts(run, checkpoints):
