@@ -67,7 +67,7 @@ class Folder(ImageDataModule):
                 f"{printable(name)} = {CLASSES[self.names(f'{name}/')[1]]} ({counts[name]:,})"
                 for name in sorted(counts)
             ]
-            log.info("Labels by folder name: %s. data.classes= says otherwise.", ", ".join(said))
+            log.info("Labels by folder name: %s. Where that is wrong, say data.classes=.", ", ".join(said))
         held = {name.lower() for folder in folders for name in folder.split("/")}
         if unused := [name for name, label in self.names.given.items() if label != IGNORED and name not in held]:
             log.warning("data.classes= names folders in which no image lies: %s", ", ".join(map(printable, unused)))

@@ -89,7 +89,8 @@ def print_evaluation(
     for prevalence in PREVALENCES:
         name = f"test/precision_fake_at_{prevalence:g}"
         summary.add_row(f"precision if {prevalence:.0%} are FAKE", _interval(metrics, name, "{:.2%}"))
-    summary.add_row("threshold", f"{evaluation.threshold:.4f}, as the checkpoint says")
+    whose = "the mean of the checkpoints'" if members else "as the checkpoint says"
+    summary.add_row("threshold", f"{evaluation.threshold:.4f}, {whose}")
     console.print(summary)
     if 0 < (fewest := int(min(n for n in evaluation.confusion().sum(1) if n))) < FEWEST:
         text = (

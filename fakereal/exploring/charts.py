@@ -7,7 +7,7 @@ from matplotlib.ticker import PercentFormatter
 from fakereal import CLASSES
 from fakereal.exploring.measures import Measure
 from fakereal.exploring.pixels import Mean
-from fakereal.reporting.charts import INK, inked
+from fakereal.reporting.charts import INK, inked, logarithmic
 from fakereal.reporting.plots import BLUE, ORANGE, new_figure
 from fakereal.reporting.thumbnails import thumbnail
 
@@ -48,7 +48,7 @@ def measure_chart(measure: Measure, label: np.ndarray) -> Figure:
             shares = np.histogram(held, edges)[0] / len(held)
             axes.stairs(shares, edges, color=COLOURS[name], linestyle="--" if number else "-", linewidth=2, label=name)
     if wide:
-        axes.set_xscale("log")
+        logarithmic(axes)
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.set(xlabel=f"{measure.title} [{measure.unit}]", ylabel="Share of the class")
     axes.legend(labelcolor=INK, framealpha=0)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -30,10 +31,7 @@ def cost_chart(points: Sequence[Point], front: Sequence[int]) -> Figure:
     axes.step([x for x, *_ in best], [y for _, y, _ in best], where="post", color=ORANGE, linewidth=1.5, zorder=3)
     axes.plot([x for x, *_ in best], [y for _, y, _ in best], "D", color=ORANGE, label="Pareto front", zorder=4)
     if _wide([point.x for point in points]):
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter("{x:,.4g}")
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        logarithmic(axes)
     axes.margins(x=0.08)
     _annotate(axes, best)
     axes.set(xlabel="Seconds of training", ylabel="Validation accuracy")
@@ -50,9 +48,9 @@ def setting_chart(points: Sequence[Point], key: str) -> Figure:
     values = [point.x for point in points]
     _scatter(axes, values, points)
     if _wide(values):
-        axes.set_xscale("log")
-    if len(set(values)) <= 8:
-        axes.set_xticks(sorted(set(values)), [f"{value:g}" for value in sorted(set(values))])
+        logarithmic(axes)
+    if len(set(values)) <= 8 and _apart(sorted(set(values)), axes):
+        axes.set_xticks(sorted(set(values)), [f"{value:.4g}" for value in sorted(set(values))])
         axes.set_xticks([], minor=True)
     axes.set(xlabel=key, ylabel="Validation accuracy")
     return inked(figure, axes)
@@ -103,6 +101,21 @@ def _annotate(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
         if all(abs(place[0] - across) > 0.09 or abs(place[1] - up) > 0.06 for across, up in taken):
             axes.annotate(ref, (x, y), (6, 6), textcoords="offset points", color=INK, fontsize=9)
             taken.append((place[0], place[1]))
+
+
+def logarithmic(axes: Axes) -> None:
+    """Makes the horizontal axis logarithmic, with plain numbers that leave each other room."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:,.4g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _apart(values: Sequence[float], axes: Axes) -> bool:
+    """Whether labels below these places, ascending, would not cover each other."""
+    axes.autoscale_view()  # the transform below is that of the final limits
+    places = [axes.transAxes.inverted().transform(axes.transData.transform((value, 0)))[0] for value in values]
+    return all(right - left > 0.1 for left, right in pairwise(places))
 
 
 def _wide(values: Sequence[float]) -> bool:

@@ -1,6 +1,7 @@
 """The first thing a reader sees: the winner, how sure that is, and what to type next."""
 
 import shlex
+from math import inf
 
 from fakereal.evaluation.monitor import mode_of
 from fakereal.reporting.content import Block, Command, Text, four, p_value, percent, with_interval
@@ -68,7 +69,10 @@ def _runner_up(found: Findings) -> list[Block]:
     if len(found.runs) < 2:
         return []
     best, second = found.runs[:2]
-    again = " (the same settings, another seed)" if found.group_of(best) is found.group_of(second) else ""
+    again = ""
+    if found.group_of(best) is found.group_of(second):
+        seeds = "the same" if best.config.get("seed") == second.config.get("seed") else "another"
+        again = f" (the same settings, {seeds} seed)"
     text = f"Second: {found.label(second)}{again}, {monitored(found, second)}. "
     pair = found.pairs.of(best, second)
     if pair:
@@ -98,7 +102,8 @@ def _seeds(found: Findings) -> list[Block]:
     group = found.group_of(found.runs[0])
     metric = found.monitor
     form = percent if metric == "val/accuracy" else four
-    if not (seeds := over_seeds(group.values(metric))):
+    most = inf if metric == "val/loss" else 1.0
+    if not (seeds := over_seeds(group.values(metric), most)):
         several = any(len(other.runs) > 1 for other in found.groups)
         alone = "The winner's settings were trained with one seed only."
         return [Text(alone)] if several else []
@@ -107,6 +112,6 @@ def _seeds(found: Findings) -> list[Block]:
         f"{form(seeds.deviation)}, 95% t-interval {form(seeds.low)} to {form(seeds.high)}."
     )
     top = found.groups[0]
-    if top is not group and (other := over_seeds(top.values(metric))):
+    if top is not group and (other := over_seeds(top.values(metric), most)):
         text += f" On average {found.settings(top)} is better: {form(other.mean)} over {other.n} seeds."
     return [Text(text)]

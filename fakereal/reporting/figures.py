@@ -51,11 +51,12 @@ class OverSeeds(NamedTuple):
     high: float
 
 
-def over_seeds(values: list[float]) -> OverSeeds | None:
-    """None of fewer than two values."""
+def over_seeds(values: list[float], most: float = 1.0) -> OverSeeds | None:
+    """None of fewer than two values. They lie between 0 and `most`, and so does the interval."""
     if len(values) < 2:
         return None
-    return OverSeeds(len(values), float(np.mean(values)), float(np.std(values, ddof=1)), *t_interval(values))
+    (low, high), deviation = t_interval(values), float(np.std(values, ddof=1))
+    return OverSeeds(len(values), float(np.mean(values)), deviation, max(low, 0.0), min(high, most))
 
 
 def accuracies(runs: list[Run], split: str, tests: dict[Run, Tested]) -> list[Figure]:

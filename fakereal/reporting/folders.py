@@ -129,6 +129,14 @@ def command_of(folder: Path) -> str:
         return "test" if (folder / "look.json").exists() else "train"
 
 
+def in_placed_sweep(folder: Path) -> bool:
+    """Whether a run is a job of a sweep with a name or a directory, with which the same command goes on."""
+    said = read_hydra(folder)
+    words = [*_words(folder), *said.get("overrides", {}).get("hydra", [])]
+    placed = any(word.lstrip("+").startswith(("sweep=", "hydra.sweep.dir=")) for word in words)
+    return said.get("mode") == "MULTIRUN" and placed
+
+
 def resume_command(folder: Path) -> str:
     """What to type to go on with a run that was stopped, also with one job of a sweep alone."""
     given = {"hydra.mode", "hydra.run.dir", "hydra.sweep.dir", "ckpt_path"}

@@ -14,7 +14,7 @@ def print_robustness(rows: list[dict[str, Any]], images: str, out: Path, look: i
     console = result_console()
     severities = list(dict.fromkeys(row["severity"] for row in rows[1:]))
     accuracy = {(row["corruption"], row["severity"]): row["accuracy"] for row in rows}
-    title = f"Accuracy in % at the frozen threshold, {images}; lost: points, mean over the severities"
+    title = f"Accuracy in % at the frozen threshold, {images}; lost: points, as told below, mean over the severities"
     table = Table(title=title, title_justify="left")
     table.add_column("corruption")
     for heading in (*map(str, severities), "mean", "mean AUROC", "lost to threshold", "lost to ranking"):
@@ -30,6 +30,11 @@ def print_robustness(rows: list[dict[str, Any]], images: str, out: Path, look: i
         f"{max(half['auroc']):.3f} of an AUROC; robustness.csv has them all"
     )
     clean = rows[0]
+    console.print(
+        "Lost to threshold: what the best threshold for these very images would win "
+        f"({100 * clean['lost_to_threshold']:.1f} points of the clean ones too); "
+        "lost to ranking: what even the best one loses against that of the clean images"
+    )
     interval = f"{clean['accuracy']:.2%} ({clean['accuracy_low']:.2%} to {clean['accuracy_high']:.2%})"
     area = f"{clean['auroc']:.4f} ({clean['auroc_low']:.4f} to {clean['auroc_high']:.4f})"
     console.print(f"Clean images: accuracy {interval}, AUROC {area}, 95% intervals")

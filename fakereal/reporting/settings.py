@@ -60,14 +60,26 @@ def value_of(run: Run, key: str) -> Any:
 def varied_keys(runs: list[Run]) -> list[str]:
     """The keys that somebody set for some of the runs, and that differ between them; the seed last."""
     keys = dict.fromkeys(key for run in runs for key in run.overrides if not ignored(key)) | {"seed": None}
-    varied = [key for key in keys if len({_content(run, key) for run in runs}) > 1]
+    varied = [key for key in keys if len({_content(run, key, list(keys)) for run in runs}) > 1]
     return sorted(varied, key=lambda key: key == "seed")
 
 
-def _content(run: Run, key: str) -> str:
-    """Told apart by what a node holds: `[default]` and nothing on the command line are the same."""
-    node = {name: value for name, value in run.config.items() if name == key or name.startswith(f"{key}.")}
+def _content(run: Run, key: str, keys: list[str]) -> str:
+    """Told apart by what a node holds: `[default]` and nothing on the command line are the same.
+
+    What others of the keys say of a part of the node, `optimizer.lr` of `optimizer`, is theirs to tell.
+    """
+    others = [node for other in keys if _within(node := other.replace("/", "."), key) and other != key]
+    node = {
+        name: value
+        for name, value in run.config.items()
+        if _within(name, key) and not any(_within(name, other) for other in others)
+    }
     return json.dumps([run.choices.get(key), node], default=str)
+
+
+def _within(name: str, key: str) -> bool:
+    return name == key or name.startswith(f"{key}.")
 
 
 def short(key: str, keys: list[str]) -> str:

@@ -1,5 +1,6 @@
 """The report's tables of figures."""
 
+from math import inf
 from typing import Any
 
 from fakereal.reporting.content import Confusion, Table, four, known_interval, p_value, percent, with_interval
@@ -100,7 +101,7 @@ def seeds_table(found: Findings) -> Table:
             "test AUROC": ([a for test in tests if (a := test.metrics["test/auroc"]) is not None], four),
         }
         for name, (values, form) in figures.items():
-            if seeds := over_seeds(values):
+            if seeds := over_seeds(values, inf if name == "val loss" else 1.0):
                 spread = f"{form(min(values))} to {form(max(values))}"
                 interval = f"{form(seeds.low)} to {form(seeds.high)}"
                 cells = [form(seeds.mean), form(seeds.deviation), interval, spread]

@@ -21,6 +21,7 @@ from fakereal.evaluation.monitor import mode_of
 from fakereal.reporting.folders import PRUNED, number_of, read_overrides
 
 log = logging.getLogger(__name__)
+UNFINISHED = "not finished"
 LONG = re.compile(r"-?\d\.\d{5,}(e-?\d+)?")
 SHOWN = (
     "val/accuracy",
@@ -67,7 +68,7 @@ def read_jobs(sweep: Path) -> list[dict[str, Any]]:
         elif (folder / "metrics.json").exists():
             row["metrics"] = json.loads((folder / "metrics.json").read_text())
         else:
-            row["error"] = "not finished"
+            row["error"] = UNFINISHED
         rows.append(row)
     return rows
 
@@ -77,7 +78,7 @@ def tabulate(rows: list[dict[str, Any]], monitor: str) -> tuple[list[str], list[
 
     The bounds of a figure's interval are columns of their own, NAME_low and NAME_high.
     """
-    keys = list(dict.fromkeys(key for row in rows for key in row["overrides"]))
+    keys = list(dict.fromkeys(key for row in rows for key in row["overrides"] if key != "ckpt_path"))
     varied = [key for key in keys if len({row["overrides"].get(key) for row in rows}) > 1]
     named = (f"{name}{end}" for name in (monitor, *SHOWN) for end in ("", "_low", "_high"))
     figures = list(dict.fromkeys(name for name in named if any(name in row["metrics"] for row in rows)))
@@ -144,15 +145,17 @@ def report(sweep: Path, monitor: str) -> None:
 
     rows = read_jobs(sweep)
     header, body = as_text(*tabulate(rows, monitor))
-    table = Table(title=f"Sweep by {monitor}", title_justify="left")
+    table = Table()
     for name in header[:-1]:
         table.add_column(name, overflow="fold", no_wrap=not sys.stdout.isatty())
     for line in body:
         table.add_row(*line[:-1])
     console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 200)
+    console.print(f"Sweep by {monitor}")  # not as the table's title, which would be folded to its width
     console.print(table)
     console.print(f"Results: {sweep / 'results.csv'}")
     for row in rows:
         if row["error"] and not row["error"].startswith(PRUNED):
             chosen = " ".join(f"{key}={value}" for key, value in row["overrides"].items())
-            console.print(f"Job {row['job']} ({chosen}) failed: {row['error']}", style="red")
+            said = "is not finished" if row["error"] == UNFINISHED else f"failed: {row['error']}"
+            console.print(f"Job {row['job']} ({chosen}) {said}", style="red")

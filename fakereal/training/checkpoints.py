@@ -18,7 +18,7 @@ from pydantic import Field
 
 from fakereal.config.errors import UserError
 from fakereal.evaluation.monitor import mode_of
-from fakereal.reporting.folders import Unusable, command_of, resume_command
+from fakereal.reporting.folders import Unusable, command_of, in_placed_sweep, resume_command
 
 log = logging.getLogger(__name__)
 SCHEDULER = (signal.SIGUSR2,) if hasattr(signal, "SIGUSR2") else ()  # sent before time is over
@@ -188,7 +188,8 @@ def _go_on(run: Path) -> str:
     if command_of(run) == "tune":
         return "the same command"
     try:
-        return resume_command(run)
+        whole = "\nor with the whole sweep by the same command" if in_placed_sweep(run) else ""
+        return resume_command(run) + whole
     except Unusable:  # there is no .hydra: hydra.output_subdir=null
         return f'the same command and "hydra.run.dir={run}" ckpt_path=last'
 

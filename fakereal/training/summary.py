@@ -27,11 +27,16 @@ def print_summary(cfg: DictConfig, metrics: dict[str, Any], out: Path) -> None:
         "loss": said("loss"),
         "calibration error": said("ece"),
         "calibrated": f"temperature {metrics['temperature']:.3f}, threshold {metrics['threshold']:.3f}",
-        "  accuracy": said("calibrated/accuracy", percent),
-        "  loss": said("calibrated/loss"),
-        "  calibration error": said("calibrated/ece"),
-        "epochs": f"{metrics['epochs']}, best after {metrics['best_epoch']}",
     }
+    if (metrics["temperature"], metrics["threshold"]) == (1, 0.5):
+        rows["calibrated"] = "no: temperature 1, threshold 0.5"
+    else:
+        rows |= {
+            "  accuracy": said("calibrated/accuracy", percent),
+            "  loss": said("calibrated/loss"),
+            "  calibration error": said("calibrated/ece"),
+        }
+    rows["epochs"] = f"{metrics['epochs']}, best after {metrics['best_epoch']}"
     if "train_seconds" in metrics:
         speed = f"{metrics['train_seconds']:,.0f} s in training, {metrics['images_per_second']:,.0f} images/s"
         rows["cost"] = speed

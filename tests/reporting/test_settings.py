@@ -1,10 +1,13 @@
 """What varies, what groups, and what the curves are."""
 
+from itertools import pairwise
+from math import inf
 from pathlib import Path
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from fakereal.reporting.charts import pareto_front
+from fakereal.reporting.charts import Point, pareto_front, setting_chart
 from fakereal.reporting.curves import mean_curve, read_curves
 from fakereal.reporting.figures import Figure, Published, over_seeds
 from fakereal.reporting.runs import Run, flat
@@ -33,6 +36,18 @@ def test_only_what_was_set_and_differs_is_a_varied_key_and_the_seed_stands_last(
     keys = varied_keys(runs)
     assert keys == ["model", "optimizer.lr", "seed"], "0.1 and 1e-1 are one value; paths and loggers are no settings"
     assert [label(run, keys) for run in runs[:2]] == ["model=cnn, lr=0.1, seed=0", "model=resnet50, lr=0.2, seed=1"]
+
+
+def test_a_group_does_not_vary_by_what_others_of_the_keys_say():
+    words = {"optimizer": "sgd", "optimizer.lr": "", "data": "synthetic", "data/augment": ""}
+    flipped = {"data.augment.horizontal_flip": 0.5}
+    runs = [
+        trained(words, {"optimizer.lr": lr} | changes, optimizer="sgd", **{"data/augment": augment})
+        for lr, changes, augment in ((0.1, {}, "none"), (0.2, flipped, "flip"))
+    ]
+    assert varied_keys(runs) == ["optimizer.lr", "data/augment"]
+    runs.append(trained(words, {"optimizer.momentum": 0.9}, optimizer="sgd"))  # which no key tells
+    assert varied_keys(runs) == ["optimizer", "optimizer.lr", "data/augment"]
 
 
 def test_short_names_stay_apart():
@@ -68,6 +83,27 @@ def test_where_a_published_figure_lies(accuracy, verdict):
 def test_over_seeds_is_of_two_or_more():
     assert over_seeds([0.9]) is None
     assert over_seeds([0.9, 0.9])[:3] == (2, 0.9, 0.0)
+
+
+def test_an_interval_over_seeds_ends_where_the_figure_does():
+    assert over_seeds([0.7, 0.8])[3:] == (pytest.approx(0.1147, abs=1e-4), 1.0)
+    assert over_seeds([0.7, 0.8], inf)[4] == pytest.approx(1.3853, abs=1e-4)  # a loss
+    assert over_seeds([0.1, 0.3], inf).low == 0.0
+
+
+@pytest.mark.parametrize("values", [(2.6e-4, 4.9e-4, 4.89e-4, 1e-3, 8.3e-3), (1e-5, 1e-4, 1e-3), (16, 32, 33), (1, 2)])
+def test_labels_of_a_setting_do_not_cover_each_other(values):
+    figure = setting_chart([Point(value, (0.8, 0.7, 0.9), "") for value in values], "lr")
+    FigureCanvasAgg(figure).draw()
+    axis = figure.axes[0].xaxis
+    low, high = sorted(figure.axes[0].get_xlim())
+    ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+    boxes = sorted(
+        (label.get_window_extent().x0, label.get_window_extent().x1)
+        for tick in ticks
+        if (label := tick.label1).get_text() and label.get_visible() and low <= tick.get_loc() <= high
+    )
+    assert len(boxes) >= 2 and all(left[1] < right[0] for left, right in pairwise(boxes)), boxes
 
 
 HEADER = "epoch,step,train/loss,train/accuracy,val/loss,val/accuracy\n"

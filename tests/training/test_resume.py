@@ -75,10 +75,14 @@ def test_a_stopped_job_of_a_sweep_says_how_it_goes_on_alone(run, lively, tmp_pat
     with stopped_after(3):
         stopped = run("train", *words)
     assert stopped.code == 130
-    command = shlex.split(stopped.text.split("Go on with: ")[1].splitlines()[0])
+    advice = stopped.text.split("Go on with: ")[1].splitlines()
+    assert "with the whole sweep by the same command" in advice[1]
+    command = shlex.split(advice[0])
     assert command[:3] == ["python", "-m", "fakereal.train"]
     assert run("train", *command[3:]).code == 0
     assert (tmp_path / "sweep (1)" / "0" / "metrics.json").exists()
+    done = run("train", *words)
+    assert done.code == 0 and "ckpt_path" not in (tmp_path / "sweep (1)" / "results.csv").read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
