@@ -13,6 +13,7 @@ from fakereal.data.store.rgb import MAX_BYTES, too_large
 from fakereal.data.store.sources import BadSource, File, is_hidden, other_ending, printable
 from fakereal.data.store.tar import read_tar
 
+ZIP = (b"PK\3\4", b"PK\5\6")  # first bytes; the first name in a tar may begin with PK too
 UNSAFE = re.compile(r"[A-Za-z]:|[/\\]|(.*[/\\])?\.\.([/\\]|\Z)", re.DOTALL)
 
 
@@ -40,7 +41,7 @@ class ArchiveSource:
         """Raises BadSource where the archive is damaged, cut short, encrypted, or not to be trusted."""
         try:
             with self.root.open("rb") as file:
-                read = _read_zip if file.peek(2)[:2] == b"PK" else read_tar
+                read = _read_zip if file.peek(4).startswith(ZIP) else read_tar
                 self._file = file
                 yield from read(file, lambda name: self._is_image(name) and wanted(name))
         except UserError:

@@ -12,11 +12,17 @@ from fakereal.data.store.ahead import Ahead
 from fakereal.data.store.rgb import MAX_BYTES, BadImage, too_large
 from fakereal.data.store.sources import File
 
-COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ\0": "lzma"}  # first bytes: module that reads them
+# First bytes, of which the first name in a plain tar may have some: module that reads them.
+COMPRESSED = {
+    re.compile(rb"\x1f\x8b\x08"): "gzip",
+    re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"): "bz2",  # the numbers pi and its root, as bzip2 has them
+    re.compile(rb"\xfd7zXZ\0"): "lzma",
+}
 # Headers about the next member, which tarfile reads into memory whole; real ones have a few hundred bytes.
 EXTENDED = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, b"X")
 EXTENDED_BYTES = 2**20
-LINK = "a link or a device in place of a file (tar -h packs what links mean)"
+LINK = "a link or a device in place of a file (tar -h packs what links mean, --hard-dereference what hard links do)"
+NOT_FILES = (b"D", b"V")  # of GNU tar: the list of a folder's files in an incremental archive, and the archive's label
 
 # The header of a regular file with nothing unusual about it (POSIX.1, ustar, and GNU's): name, size and checksum in
 # octal, type 0, no prefix to the name.
@@ -27,8 +33,8 @@ CHECKSUM = slice(148, 156)  # of a header, itself counted as spaces
 def read_tar(file: BufferedReader, wanted: Callable[[str], bool]) -> Iterator[File]:
     """The wanted files, in order. What tarfile and the modules that decompress raise of a damaged one is raised."""
     # Not tarfile's own decompression: it neither compares checksums nor goes on after the first of several streams.
-    start = file.peek(6)
-    module = next((name for magic, name in COMPRESSED.items() if start.startswith(magic)), None)
+    start = file.peek(10)
+    module = next((name for magic, name in COMPRESSED.items() if magic.match(start)), None)
     if not module:
         yield from _members(file, wanted)
         return
@@ -40,10 +46,21 @@ def _members(stream: BinaryIO | Ahead, wanted: Callable[[str], bool]) -> Iterato
     with tarfile.open(fileobj=_EndsOnce(stream), mode="r|", tarinfo=_Member) as archive:
         while member := archive.next():
             archive.members.clear()  # tarfile's list of all that it has seen
-            if not member.isdir() and wanted(member.name):
+            if not member.isdir() and member.type not in NOT_FILES and wanted(member.name):
                 yield File.packed(member.name, _content(archive, member))
-    while stream.read(2**20):  # the checksum comes last
-        pass
+        _read_to_end(archive.fileobj)
+
+
+def _read_to_end(stream: BinaryIO) -> None:
+    """What stands after the end of the archive is zeros; the checksum of what is compressed comes last."""
+    size = 2**20
+    while rest := stream.read(size):
+        if rest.count(0) < len(rest):
+            raise tarfile.ReadError(
+                "after its end there is more: it is damaged there, or several archives lie in one file, for tar -i"
+            )
+        if len(rest) < size:
+            break
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes | BadImage:

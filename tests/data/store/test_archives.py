@@ -122,6 +122,33 @@ def test_a_tar_that_is_cut_anywhere_is_damaged(archives, tmp_path):
     assert len(read(path)) == 7
 
 
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, lzma.compress])
+def test_what_follows_the_end_of_a_tar_is_not_passed_over(archives, tmp_path, compress):
+    data, end = archives["tar"].read_bytes(), end_of_data(archives["tar"])
+    with tarfile.open(archives["tar"]) as archive:
+        hole = archive.getmembers()[3].offset
+    for altered in (data + data, data[:hole] + bytes(512) + data[hole + 512 :], data[: end + 1024] + b"more"):
+        (tmp_path / "x.tar").write_bytes(compress(altered))
+        with pytest.raises(BadSource, match="after its end there is more"):
+            read(tmp_path / "x.tar")
+    (tmp_path / "x.tar").write_bytes(compress(data[:end] + bytes(5 * 2**20)))
+    assert len(read(tmp_path / "x.tar")) == 7
+
+
+def test_a_tar_whose_first_name_looks_like_another_format(tmp_path):
+    for name in ("PK/1.jpg", "BZh/1.jpg", "BZh9/1.jpg", "PK\3/1.jpg"):
+        assert read(tar(tmp_path / "x.tar", (name, b"one"))) == [(name, b"one")]
+
+
+def test_what_gnu_tar_adds_about_an_archive_is_no_image(tmp_path):
+    members = []
+    for name, kind in (("label", b"V"), ("real", b"D")):
+        info = tarfile.TarInfo(name)
+        info.type = kind
+        members.append((info, b""))
+    assert read(tar(tmp_path / "x.tar", *members, ("real/1.jpg", b"one"))) == [("real/1.jpg", b"one")]
+
+
 @pytest.mark.parametrize("kind", ["zip", *COMPRESSED])
 def test_what_is_cut_anywhere_is_damaged(archives, tmp_path, kind):
     data = archives[kind].read_bytes()
