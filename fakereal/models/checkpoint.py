@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import pickle
 import zipfile
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ class Data(TypedDict):
 
     __pydantic_config__ = ConfigDict(extra="allow")
 
-    size: Annotated[int, Field(ge=1)]
+    size: Annotated[int, Field(ge=1, le=4096)]
     aspect: Aspect
     filter: Filter
     images: str  # a digest
@@ -66,14 +67,15 @@ class Loaded:
 
 def read_checkpoint(path: str | Path, key: str = "ckpt_path") -> dict[str, Any]:
     """The checkpoint as plain values and tensors; a UserError that names `key` where it is none of ours."""
-    path = Path(path).expanduser()
-    if not path.is_file():
+    path = Path(os.path.expanduser(path))
+    if not os.path.isfile(path):  # unlike Path's, False for whatever cannot be a path too
         raise UserError(f"{key}={path} does not exist. Give the path of a checkpoint written by fakereal.train.")
     try:
         if path.suffix == SAFETENSORS:
             checkpoint = _read_safetensors(path)
         else:
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+            _compare_checksums(path)
     except pickle.UnpicklingError as error:
         if zipfile.is_zipfile(path):
             raise UserError(
@@ -100,6 +102,13 @@ def read_checkpoint(path: str | Path, key: str = "ckpt_path") -> dict[str, Any]:
     return checkpoint
 
 
+def _compare_checksums(path: Path) -> None:
+    """torch writes them and does not look at them: weights of which bits have changed would answer otherwise."""
+    with zipfile.ZipFile(path) as archive:
+        if name := archive.testzip():
+            raise zipfile.BadZipFile(f"bad checksum of {name}")
+
+
 def load_classifier(path: str | Path, key: str = "ckpt_path") -> Loaded:
     """A trained classifier from its checkpoint alone: no configuration, no network, no other file."""
     checkpoint = read_checkpoint(path, key)
@@ -120,7 +129,7 @@ def load_classifier(path: str | Path, key: str = "ckpt_path") -> Loaded:
         reference = Reference.of(ours["reference"]) if "reference" in ours else None
     except Exception as error:
         raise UserError(f"{key}={path} was altered: its reference cannot be read. Copy it again.") from error
-    path = Path(path).expanduser()
+    path = Path(os.path.expanduser(path))
     return Loaded(classifier.eval(), ours["data"], file_digest(path), path, reference)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import zipfile
 
 import pytest
 import torch
@@ -28,6 +29,20 @@ def test_truncated_at_many_places(checkpoint, tmp_path):
         cut = tmp_path / "cut.ckpt"
         cut.write_bytes(whole[: int(len(whole) * share)])
         assert "Copy it again" in refusal(cut)
+
+
+def test_altered_bits_of_the_weights(checkpoint, tmp_path):
+    whole, altered = checkpoint.read_bytes(), tmp_path / "altered.ckpt"
+    with zipfile.ZipFile(checkpoint) as archive:
+        weights = max(archive.infolist(), key=lambda member: member.file_size)
+    place = weights.header_offset + 200 + weights.file_size // 2
+    altered.write_bytes(whole[:place] + bytes([whole[place] ^ 0x40]) + whole[place + 1 :])
+    assert "altered. Copy it again" in refusal(altered)
+
+
+def test_paths_that_cannot_be(tmp_path):
+    for name in ("n" * 300, "~nobody-here/x.ckpt", "a\0b"):
+        assert "does not exist" in refusal(name)
 
 
 def test_text_and_foreign_files(tmp_path):
