@@ -15,7 +15,7 @@ from fakereal.auditing.sections import sections
 from fakereal.auditing.verdicts import headline, verdicts
 from fakereal.config.schema import check
 from fakereal.data.store.store import write_json
-from fakereal.evaluation.ledger import record_look
+from fakereal.evaluation.ledger import check_ledger, record_look
 from fakereal.reporting.content import Verdict, Verdicts
 from fakereal.reporting.page import write_pages
 from fakereal.reporting.terminal import result_console
@@ -27,6 +27,8 @@ STYLES = {"ok": "green", "note": "cyan", "warning": "bold yellow"}
 def audit(cfg: DictConfig) -> dict[str, Any]:
     """Looks at `cfg.data`; leaves all files in Hydra's directory and returns what audit.json holds."""
     check(cfg)
+    if cfg.test:
+        check_ledger(cfg.ledger)
     begun = time.monotonic()
     out = Path(HydraConfig.get().runtime.output_dir)
     prepare(cfg)

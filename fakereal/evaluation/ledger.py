@@ -1,18 +1,30 @@
 """The ledger of looks at test splits: a figure chosen after many looks is worth less, so they are counted."""
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
+from fakereal.config.errors import UserError
 from fakereal.data.store.store import write_json
 
 FIGURES = (
     *(f"test/{name}{end}" for name in ("accuracy", "auroc", "loss") for end in ("", "_low", "_high")),
     "test/images",
 )
+
+
+def check_ledger(ledger: str) -> None:
+    """UserError where no look could be recorded there: told before the test, not after it."""
+    try:
+        path = Path(os.path.expanduser(ledger))  # which leaves the home of nobody as it is
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("a").close()
+    except OSError as error:
+        raise UserError(f"ledger={ledger} cannot be written ({error.strerror}). Give another file.") from error
 
 
 def record_look(ledger: Path, metrics: dict[str, Any], out: Path) -> tuple[dict[str, Any], int]:
@@ -27,7 +39,7 @@ def record_look(ledger: Path, metrics: dict[str, Any], out: Path) -> tuple[dict[
         "data_digest": metrics["data_digest"],
         **{name: metrics[name] for name in FIGURES if name in metrics},  # of one class there is no AUROC
     }
-    ledger = ledger.expanduser()
+    ledger = Path(os.path.expanduser(ledger))
     ledger.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{ledger}.lock"):
         look = 1 + sum(old.get("data_digest") == entry["data_digest"] for old in read_ledger(ledger))
@@ -40,8 +52,14 @@ def record_look(ledger: Path, metrics: dict[str, Any], out: Path) -> tuple[dict[
 
 def read_ledger(ledger: Path) -> list[dict[str, Any]]:
     """All entries that can be read; a line cut short by a crash is passed over."""
+    try:
+        lines = ledger.read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UserError(f"ledger={ledger} cannot be read ({error.strerror}). Give another file.") from error
     entries = []
-    for line in ledger.read_bytes().splitlines() if ledger.exists() else ():
+    for line in lines:
         try:
             entry = json.loads(line)
         except ValueError:
@@ -53,7 +71,7 @@ def read_ledger(ledger: Path) -> list[dict[str, Any]]:
 
 def looks_at(data_digest: str, ledger: Path) -> list[dict[str, Any]]:
     """The entries about these images, the oldest first; none where there is no ledger."""
-    entries = read_ledger(ledger.expanduser())
+    entries = read_ledger(Path(os.path.expanduser(ledger)))
     return [entry for entry in entries if entry.get("data_digest") == data_digest and members_of(entry)]
 
 

@@ -1,6 +1,7 @@
 """Corruption x severity at the frozen threshold and temperature: checkpoints and data to tables and figures."""
 
 import difflib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from fakereal.evaluation.cells import Asked, Cell, Cells
 from fakereal.evaluation.degradation import MEANS, cell_figures, summarize
 from fakereal.evaluation.ensemble import Ensemble, combine, load_members
 from fakereal.evaluation.evaluation import Evaluation
-from fakereal.evaluation.ledger import record_look
+from fakereal.evaluation.ledger import check_ledger, record_look
 from fakereal.evaluation.run import open_data, origin, warn_of_other_images
 from fakereal.reporting.corruption_plots import curves_figure, examples_figure
 from fakereal.reporting.plots import save_png
@@ -39,6 +40,8 @@ def robustness(cfg: DictConfig) -> dict[str, Any]:
     """
     if found := list(dict.fromkeys((*problems(cfg), *mistakes(cfg)))):
         raise UserError("\n".join(found))
+    if cfg.split == "test":
+        check_ledger(cfg.ledger)
     out = Path(HydraConfig.get().runtime.output_dir)
     prepare(cfg)
     members = load_members(cfg.ckpt_path, cfg.tta, own_data="_target_" not in cfg.data)
@@ -78,7 +81,7 @@ def mistakes(cfg: DictConfig) -> Iterator[str]:
             meant = f"Did you mean {near[0]}? " if near else ""
             yield f"`corruptions`: there is no {name!r}. {meant}There are: all, {', '.join(CORRUPTIONS)}."
     for path in [] if OmegaConf.is_missing(cfg, "ckpt_path") else _listed(cfg.ckpt_path):
-        if isinstance(path, str) and not Path(path).expanduser().is_file():
+        if isinstance(path, str) and not os.path.isfile(os.path.expanduser(path)):
             yield f"ckpt_path={path} does not exist. Give the path of a checkpoint written by fakereal.train."
 
 

@@ -24,7 +24,7 @@ from fakereal.evaluation.ensemble import PREPROCESSING, combine, load_members, m
 from fakereal.evaluation.evaluation import Evaluation
 from fakereal.evaluation.far import Far, FarImages
 from fakereal.evaluation.groups import by_group
-from fakereal.evaluation.ledger import record_look
+from fakereal.evaluation.ledger import check_ledger, record_look
 from fakereal.evaluation.output import print_evaluation, write_figures
 from fakereal.explanation.gallery import Examined, make_gallery, write_gallery
 from fakereal.models.checkpoint import Loaded
@@ -42,6 +42,7 @@ DATA = {cls.__name__: cls for cls in (Cifake, Folder, Synthetic)}
 def test(cfg: DictConfig) -> dict[str, Any]:
     """Tests `cfg.ckpt_path`; leaves metrics.json, predictions.csv, figures, gallery/ and the ledger entry."""
     check(cfg)
+    check_ledger(cfg.ledger)
     out = Path(HydraConfig.get().runtime.output_dir)
     prepare(cfg)
     members = load_members(cfg.ckpt_path, cfg.tta, own_data="_target_" not in cfg.data)

@@ -88,6 +88,14 @@ def test_of_images_without_labels_it_says_so(run, checkpoint, image_tree, tmp_pa
     assert finished.code == 0 and "1 of 3 images are tested; data.test_fraction=1 tests all" in finished.text
 
 
+@pytest.mark.parametrize("ledger", [".", "", "file/below", "n" * 300])
+def test_a_ledger_that_cannot_be_written_is_told_before_the_test(run, checkpoint, tmp_path, ledger):
+    (tmp_path / "file").touch()
+    done = run("test", f"ckpt_path={checkpoint}", f"ledger={ledger}", "hydra.run.dir=out")
+    assert done.code == 1 and f"ledger={ledger} cannot be written" in done.text and "Traceback" not in done.text
+    assert not (tmp_path / "out" / "metrics.json").exists() and "Testing" not in done.text
+
+
 def test_no_checkpoint_is_told(run):
     finished = run("test")
     assert finished.code == 1 and "ckpt_path" in finished.text and "Traceback" not in finished.text
