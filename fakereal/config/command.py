@@ -11,6 +11,9 @@ def start(main: Callable[[], object]) -> None:
     sys.argv = as_meant(sys.argv)
     try:
         main()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as end:
+        if not isinstance(end, KeyboardInterrupt) and not isinstance(end.__context__, KeyboardInterrupt):
+            raise
+        # Lightning makes a SystemExit of it, with the status of any failure.
         print("Interrupted", file=sys.stderr)
         raise SystemExit(130) from None  # 128 + SIGINT, as shells have it

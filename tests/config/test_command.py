@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from fakereal.config.command import start
+
 
 @pytest.mark.parametrize(
     ("given", "more", "why"),
@@ -22,6 +24,21 @@ def test_a_folder_for_output_that_cannot_be_had(run, tmp_path, given, more, why)
     stopped = run("train", "data=synthetic", given, *more)
     assert (stopped.code, stopped.text) == (1, f"{given} cannot be written ({why}). Give another one.\n")
     assert [path.read_text() for path in tmp_path.iterdir()] == ["precious"]
+
+
+def test_an_interrupt_that_lightning_made_an_exit_of(capsys):
+    def interrupted():
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            sys.exit(1)
+
+    with pytest.raises(SystemExit) as end:
+        start(interrupted)
+    assert end.value.code == 130 and capsys.readouterr().err == "Interrupted\n"
+    with pytest.raises(SystemExit) as end:
+        start(lambda: sys.exit(1))
+    assert end.value.code == 1
 
 
 def test_an_interrupt_ends_with_a_word(tmp_path, image_tree):
