@@ -5,6 +5,7 @@ Imported before torch: a finished job is passed over in a moment.
 
 import json
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -17,6 +18,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from fakereal.config.errors import UserError
 from fakereal.config.ranks import from_outside, rank
 from fakereal.config.search import SEARCH_KEYS
 from fakereal.reporting.folders import Unusable, read_json, read_yaml
@@ -87,28 +89,32 @@ def in_sweep() -> bool:
 
 @contextmanager
 def claimed(monitor: str) -> Iterator[dict[str, Any] | None]:
-    """The metrics of this job where it is finished, else None: it is then this process's own for the while.
+    """The metrics of this job where it is finished, else None: its directory is then this process's for the while.
 
-    Where another process trains it just now, `monitor` is not a number. A single run is never finished before.
+    Where another process trains it just now, `monitor` is not a number. A single run is never finished before, and
+    UserError where another process trains in its directory.
     """
-    if not in_sweep():
-        yield None
-        return
-    out = Path(HydraConfig.get().runtime.output_dir)
-    if rank():  # the first of the ranks claims the job for all
-        yield finished(out, monitor)
+    out, single = Path(HydraConfig.get().runtime.output_dir), not in_sweep()
+    # The first claims it for all, also for the ranks that Lightning starts for a single run.
+    if rank() or int(os.environ.get("LOCAL_RANK", 0)):
+        yield None if single else finished(out, monitor)
         return
     lock = FileLock(out / ".training.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
+        if single:
+            raise UserError(
+                f"hydra.run.dir={out}: another process trains in this directory just now. Wait for it, or give another "
+                "directory."
+            ) from None
         log.warning("Job %s is trained by another process just now, and left to it: %s", out.name, out)
         if from_outside():  # the other ranks would train it nevertheless; torchrun and Slurm end them
             raise SystemExit(f"Job {out.name} has ranks already: {out}") from None
         yield {monitor: float("nan")}
         return
     try:
-        yield finished(out, monitor)
+        yield None if single else finished(out, monitor)
     finally:
         lock.release()
 

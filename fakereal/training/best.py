@@ -32,6 +32,11 @@ def best_metrics(
     checkpoints = trainer.checkpoint_callback
     if not isinstance(checkpoints, BestCheckpoint):
         raise UserError("callbacks.checkpoint is needed: metrics.json holds the figures of best.ckpt.")
+    if not checkpoints.best_model_path:
+        raise UserError(
+            "No epoch was validated, so there is no best.ckpt: lower trainer.check_val_every_n_epoch or raise "
+            "trainer.max_epochs."
+        )
     speed = next((c for c in trainer.callbacks if isinstance(c, Throughput)), None)
     epochs = trainer.current_epoch
     best, best_epoch = load_best(checkpoints, classifier)

@@ -39,6 +39,11 @@ class BestCheckpoint(ModelCheckpoint):
             enable_version_counter=False,  # best.ckpt is replaced, not joined by best-v1.ckpt
         )
 
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """What a run before said of its best.ckpt, metrics.json, is there again when this one is complete."""
+        super().on_train_start(trainer, pl_module)
+        (Path(self.dirpath).parent / "metrics.json").unlink(missing_ok=True)
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The best so far goes along when the run's directory was moved, or a new one goes on from it."""
         here, old = Path(self.dirpath) / "best.ckpt", state_dict["best_model_path"]

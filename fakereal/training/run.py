@@ -60,13 +60,12 @@ def train_here(cfg: DictConfig) -> dict[str, Any]:
         own = {name: getattr(classifier, name) for name in ("mean", "std", "pos_weight")}  # this run's config
         load_weights(classifier, start | {"state_dict": start["state_dict"] | own}, cfg.init_from, "init_from")
     data = build(cfg.data)
-    callbacks, loggers = build_all(cfg.callbacks), build_loggers(cfg.logger, goes_on_at)
+    callbacks, loggers = build_all(cfg.get("callbacks")), build_loggers(cfg.get("logger"), goes_on_at)
     if not loggers:  # it refuses to run where nobody listens
         callbacks = [callback for callback in callbacks if not isinstance(callback, LearningRateMonitor)]
     calibration = build(cfg.calibration)
     trainer = build(cfg.trainer, callbacks=callbacks, logger=loggers)
 
-    (out / "metrics.json").unlink(missing_ok=True)  # there again when the run is complete
     with explained_out_of_memory(data.batch_size, classifier.hparams.image_size):
         trainer.fit(classifier, datamodule=data, ckpt_path=resume)
         metrics = best_metrics(trainer, classifier, calibration, out)
@@ -85,9 +84,11 @@ def find_resume(ckpt_path: str | None, out: Path) -> str | None:
     """The checkpoint to resume from, if any; UserError where an explicit one cannot be used."""
     if not isinstance(ckpt_path, str | None):
         raise UserError(f"ckpt_path={list(ckpt_path)}: a training resumes from one checkpoint. Give one path.")
+    if ckpt_path is None:
+        return None
     if ckpt_path != "last":
-        if ckpt_path:
-            read_checkpoint(ckpt_path)
+        if not {"optimizer_states", "loops"} <= set(read_checkpoint(ckpt_path)):
+            raise UserError(f"ckpt_path={ckpt_path} holds weights alone, from which init_from={ckpt_path} starts anew.")
         return ckpt_path
     last = out / LAST
     if not last.exists():

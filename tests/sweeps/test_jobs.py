@@ -94,7 +94,6 @@ def test_a_job_of_another_process_is_left_to_it(sweep, folder):
     with FileLock(folder / "0" / ".training.lock"):
         left = sweep("seed=0")
     assert left.code == 0 and "is trained by another process just now" in left.text
-    assert "is not finished" in left.text and "failed" not in left.text
     assert not times(folder) and "not finished" in (folder / "results.csv").read_text()
     assert sweep("seed=0").code == 0 and len(times(folder)) == 1
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from filelock import FileLock
 
 
 def told(finished, *parts: str) -> None:
@@ -18,7 +19,7 @@ def test_wrong_values_are_told_before_anything_is_touched(run, quick, tmp_path):
     words = [word for word in quick if not word.startswith("data.count")]
     finished = run("train", *words, "trainer.max_epochs=five", "optimizer.lr=0", "data.root=x", "data=cifake")
     told(finished, "`trainer.max_epochs` must be", "got 'five'", "`optimizer.lr` must be greater than 0, got 0")
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {".hydra", "train.log"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {".hydra", "train.log", ".training.lock"}
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,34 @@ def test_roots_that_hold_nothing(run, quick, tmp_path, make, said):
     make(tmp_path / "root (1)=a")
     words = [word for word in quick if not word.startswith("data")]
     told(run("train", *words, "data=folder", f"data.root={tmp_path / 'root (1)=a'}", "data.size=32"), said)
+
+
+def test_a_finished_run_outlives_a_mistake_and_another_process(run, trained_run, tmp_path):
+    folder = trained_run()
+    before = (folder / "metrics.json").read_bytes()
+    words = ("model=lenet", "trainer.max_epochs=1", f"hydra.run.dir={folder}")
+    told(run("train", "data=folder", "data.root=nowhere", *words), "nowhere does not exist")
+    with FileLock(folder / ".training.lock"):  # as a process holds it that trains there
+        told(run("train", "data=synthetic", *words), f"hydra.run.dir={folder}", "another process trains in this")
+    assert (folder / "metrics.json").read_bytes() == before
+
+
+def test_a_training_that_is_never_validated_is_told(run, quick):
+    told(
+        run("train", *quick, "trainer.check_val_every_n_epoch=2"), "No epoch was validated", "raise trainer.max_epochs"
+    )
+
+
+def test_callbacks_are_needed_and_loggers_are_not(run, quick):
+    told(run("train", *quick, "callbacks=[]"), "callbacks.checkpoint is needed")
+    assert run("train", *quick, "logger=[]").code == 0
+
+
+def test_weights_alone_cannot_be_resumed(run, quick, trained_run):
+    checkpoint = trained_run() / "checkpoints" / "best.ckpt"
+    assert run("export", f"ckpt_path={checkpoint}", "format=safetensors", "hydra.run.dir=out").code == 0
+    told(run("train", *quick, "ckpt_path=out/model.safetensors"), "holds weights alone", "init_from=out/model")
+    told(run("train", *quick, "ckpt_path="), "does not exist")
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_says_where(run, quick, tmp_path):

@@ -106,7 +106,7 @@ def test_an_explicit_checkpoint_must_exist(run, quick, tmp_path):
     assert finished.code == 1
     assert "ckpt_path=nowhere (1)/epoch=3.ckpt does not exist" in finished.text and "Traceback" not in finished.text
     left = {path.name for path in (tmp_path / "run").iterdir()}
-    assert left == {".hydra", "train.log"}
+    assert left == {".hydra", "train.log", ".training.lock"}
 
 
 def test_resuming_a_complete_run_changes_nothing(run, quick, tmp_path):
