@@ -73,7 +73,7 @@ KEYS: dict[str, Any] = {
     "test": bool,
     "audits": str | list[str] | None,
     "examples": Annotated[int, Field(ge=0)],
-    "scheduler.pct_start": Share,
+    "scheduler.pct_start": Annotated[float, Field(gt=0, lt=1)],
     "threads": Count | None,
     "host": Annotated[str, Field(min_length=1)],
     "port": Annotated[int, Field(ge=0, le=65535)] | None,

@@ -64,7 +64,7 @@ class ImageDataModule(L.LightningDataModule):
         self.drop_duplicates, self.resident = drop_duplicates, resident
         self.pixels: torch.Tensor | None = None  # of train, on the device
         self.augment = augment or Augment()
-        self.cache = Path(cache_dir or os.environ.get("FAKEREAL_CACHE") or "~/.cache/fakereal").expanduser()
+        self.cache = Path(os.path.expanduser(cache_dir or os.environ.get("FAKEREAL_CACHE") or "~/.cache/fakereal"))
         # What a checkpoint has to know to open the same images again; a subclass adds its own.
         self.settings: dict[str, Any] = {
             "size": size,
@@ -227,4 +227,4 @@ class ImageDataModule(L.LightningDataModule):
 
 def roots_of(root: str | Sequence[str]) -> tuple[Path, ...]:
     """`data.root`, one path or several, as absolute paths."""
-    return tuple(Path(path).expanduser().absolute() for path in ([root] if isinstance(root, str) else root))
+    return tuple(Path(os.path.expanduser(path)).absolute() for path in ([root] if isinstance(root, str) else root))

@@ -29,7 +29,8 @@ from fakereal.data.store.store import FORMAT, Store, content_digest, open_store,
 
 log = logging.getLogger(__name__)
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT)
+FORBIDDEN += (errno.ENAMETOOLONG, errno.ELOOP)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import inspect
 import logging
+import os
 import re
 import sys
 from pathlib import Path
@@ -29,8 +30,8 @@ def read_weights(path: str) -> dict[str, Tensor]:
     Raises:
         UserError: no such file, a damaged one, or one that holds more than tensors in plain containers.
     """
-    file = Path(path).expanduser()
-    if not file.is_file():
+    file = Path(os.path.expanduser(path))
+    if not os.path.isfile(file):
         raise UserError(f"`model.weights={path}` is no file: give a .safetensors, .pth or .pt file of the backbone.")
     try:
         if file.suffix == ".safetensors":
