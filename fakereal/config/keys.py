@@ -15,6 +15,8 @@ Batches = Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, le=1)]
 Figure = Literal[
     "all", "start", "decode", "first_epoch", "memory", "sweep", "predict", "training", "steps", "whole_path"
 ]
+# Of Lightning's those with weights in fp32: preprocessing gives fp32 to the network.
+Precision = Literal[32, "32", "32-true", 16, "16", "16-mixed", "bf16", "bf16-mixed"]
 
 
 class Published(TypedDict):
@@ -97,6 +99,7 @@ KEYS: dict[str, Any] = {
     "optimizer.momentum": Annotated[float, Field(ge=0, lt=1)],
     "optimizer.eps": Positive,
     "optimizer.betas": tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]],
+    "trainer.precision": Precision,
     "trainer.max_epochs": Count,
     "trainer.gradient_clip_val": NotNegative | None,
     "trainer.accumulate_grad_batches": Count,

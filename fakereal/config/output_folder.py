@@ -8,6 +8,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+BLOCK = 4096  # bytes
+
 
 class OutputFolder(Callback):
     """Asked by Hydra before it makes the folder of a command or of a sweep; ends the process if it cannot be used."""
@@ -28,7 +30,8 @@ class OutputFolder(Callback):
 def _try(key: str, folder: str) -> None:
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            file.write(bytes(BLOCK))  # an empty one would find room on a full disk too
     except (OSError, ValueError) as error:
         from fakereal.data.store.sources import printable  # imports Pillow: not at every start
 

@@ -68,9 +68,13 @@ def test_a_finished_run_outlives_a_mistake_and_another_process(run, trained_run,
 
 
 def test_a_training_that_is_never_validated_is_told(run, quick):
-    told(
-        run("train", *quick, "trainer.check_val_every_n_epoch=2"), "No epoch was validated", "raise trainer.max_epochs"
-    )
+    finished = run("train", *quick, "trainer.check_val_every_n_epoch=2")
+    told(finished, "No epoch was validated", "raise trainer.max_epochs")
+
+
+@pytest.mark.parametrize("precision", ["64-true", "16-true", "bf16-true"])
+def test_weights_stay_in_fp32(run, quick, precision):
+    told(run("train", *quick, f"trainer.precision={precision}"), "`trainer.precision` must be 32, '32', '32-true'")
 
 
 def test_callbacks_are_needed_and_loggers_are_not(run, quick):
