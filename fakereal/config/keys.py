@@ -99,7 +99,7 @@ KEYS: dict[str, Any] = {
     "optimizer.momentum": Annotated[float, Field(ge=0, lt=1)],
     "optimizer.eps": Positive,
     "optimizer.betas": tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]],
-    "trainer.precision": Precision,
+    "trainer.precision": Precision | None,
     "trainer.max_epochs": Count,
     "trainer.gradient_clip_val": NotNegative | None,
     "trainer.accumulate_grad_batches": Count,
