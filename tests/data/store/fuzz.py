@@ -87,6 +87,7 @@ def saved(image: Image.Image, how: dict) -> bytes:
 
 
 def tar_of(files: dict[str, bytes], format: int, time: float, *links: tarfile.TarInfo) -> bytes:
+    """With no more zeros after its end than it must have: half of the alterations would fall there."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=format) as archive:
         for name, data in files.items():
@@ -95,7 +96,8 @@ def tar_of(files: dict[str, bytes], format: int, time: float, *links: tarfile.Ta
             archive.addfile(member, io.BytesIO(data))
         for link in links:
             archive.addfile(link)
-    return buffer.getvalue()
+        end = archive.offset + 2 * tarfile.BLOCKSIZE
+    return buffer.getvalue()[:end]
 
 
 def gzipped(data: bytes) -> bytes:
