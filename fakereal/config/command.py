@@ -12,8 +12,8 @@ def start(main: Callable[[], object]) -> None:
     try:
         main()
     except (KeyboardInterrupt, SystemExit) as end:
-        if not isinstance(end, KeyboardInterrupt) and not isinstance(end.__context__, KeyboardInterrupt):
-            raise
         # Lightning makes a SystemExit of it, with the status of any failure.
+        if not any(isinstance(error, KeyboardInterrupt) for error in (end, end.__context__)):
+            raise
         print("Interrupted", file=sys.stderr)
         raise SystemExit(130) from None  # 128 + SIGINT, as shells have it

@@ -19,12 +19,16 @@ FIGURES = (
 
 def check_ledger(ledger: str) -> None:
     """UserError where no look could be recorded there: told before the test, not after it."""
+    path = _expanded(ledger)
     try:
-        path = Path(os.path.expanduser(ledger))  # which leaves the home of nobody as it is
         path.parent.mkdir(parents=True, exist_ok=True)
         path.open("a").close()
     except OSError as error:
         raise UserError(f"ledger={ledger} cannot be written ({error.strerror}). Give another file.") from error
+
+
+def _expanded(ledger: str | Path) -> Path:
+    return Path(os.path.expanduser(ledger))  # unlike Path.expanduser, it leaves the home of nobody as it is
 
 
 def record_look(ledger: Path, metrics: dict[str, Any], out: Path) -> tuple[dict[str, Any], int]:
@@ -39,7 +43,7 @@ def record_look(ledger: Path, metrics: dict[str, Any], out: Path) -> tuple[dict[
         "data_digest": metrics["data_digest"],
         **{name: metrics[name] for name in FIGURES if name in metrics},  # of one class there is no AUROC
     }
-    ledger = Path(os.path.expanduser(ledger))
+    ledger = _expanded(ledger)
     ledger.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{ledger}.lock"):
         look = 1 + sum(old.get("data_digest") == entry["data_digest"] for old in read_ledger(ledger))
@@ -71,7 +75,7 @@ def read_ledger(ledger: Path) -> list[dict[str, Any]]:
 
 def looks_at(data_digest: str, ledger: Path) -> list[dict[str, Any]]:
     """The entries about these images, the oldest first; none where there is no ledger."""
-    entries = read_ledger(Path(os.path.expanduser(ledger)))
+    entries = read_ledger(_expanded(ledger))
     return [entry for entry in entries if entry.get("data_digest") == data_digest and members_of(entry)]
 
 
