@@ -179,7 +179,7 @@ def test_beyond_the_queue_it_says_that_it_is_busy_and_ends_clean(start, checkpoi
 
 def test_the_page_shows_the_figures_of_a_test(start, run, checkpoints, tmp_path):
     tested = run("test", f"ckpt_path={checkpoints[0]}", f"hydra.run.dir={tmp_path / 'tests' / '1'}")
-    assert tested.code == 0, tested.err
+    assert tested.code == 0, tested.text
     metrics = json.loads((tmp_path / "tests" / "1" / "metrics.json").read_text())
     server = start(f"ckpt_path={checkpoints[0]}", "layer=layer2", f"tests={tmp_path / 'tests'}")
     page = server.ask("GET", "/config").body
