@@ -114,7 +114,7 @@ class _Member(tarfile.TarInfo):
 
     @classmethod
     def _plain(cls, header: bytes, archive: tarfile.TarFile) -> Self | None:
-        """Of a plain file, in a fifth of tarfile's time, which reads all fields; None where it is needed."""
+        """Of a plain file, by one pattern where tarfile reads field by field; None where tarfile is needed."""
         if not (fields := PLAIN.fullmatch(header)):
             return None
         name, size, checksum = fields.groups()
