@@ -46,10 +46,10 @@ def run(tmp_path, monkeypatch, capfd) -> Callable[..., Finished]:
         from fakereal.config.argv import as_meant
 
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", as_meant([f"{command}.py", *words]))
         code = 0
         capfd.readouterr()
         try:
+            monkeypatch.setattr(sys, "argv", as_meant([f"{command}.py", *words]))
             import_module(f"fakereal.{command}").main()
         except SystemExit as exit:
             code = exit.code or 0

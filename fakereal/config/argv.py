@@ -1,9 +1,12 @@
-"""Command-line overrides whose value is a path, quoted for Hydra's grammar where they need it."""
+"""The command line as Hydra needs it: paths quoted for its grammar, flags first, and a choice for each group."""
 
 import re
+from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
+
+from fakereal.config import CONF
 
 PATH_KEYS = {
     "audits",
@@ -29,9 +32,28 @@ FLAGS = ("--multirun", "-m", "--run", "-r")  # Hydra's that stand alone
 
 
 def as_meant(argv: list[str]) -> list[str]:
-    """The command line with its paths quoted, and flags before the overrides: argparse takes none after them."""
+    """The command line with its paths quoted, and flags before the overrides: argparse takes none after them.
+
+    Ends the process where a group is given no choice.
+    """
     command, *words = quote_paths(argv)
+    refuse_no_choice(words)
     return [command, *(word for word in words if word in FLAGS), *(word for word in words if word not in FLAGS)]
+
+
+def refuse_no_choice(words: list[str]) -> None:
+    """Ends the process where a group is `null`, or nothing: Hydra wants one of its files."""
+    for word in words:
+        group, equals, choice = word.partition("=")
+        if equals and choice in ("", "null", "None") and (options := choices_of(group)):
+            raise SystemExit(f"{word}: `{group}` is chosen from {', '.join(options)}. Give one, or leave {word} away.")
+
+
+def choices_of(group: str) -> list[str]:
+    """The files of a group of conf/, such as `model` or `data/augment`; empty where there is no such group."""
+    if not re.fullmatch(r"\w+(/\w+)*", group):
+        return []
+    return sorted(path.stem for path in Path(CONF, group).glob("*.yaml"))
 
 
 def quote_paths(argv: list[str]) -> list[str]:

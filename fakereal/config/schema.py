@@ -17,13 +17,14 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnno
 
 from fakereal.config.errors import UserError
 from fakereal.config.keys import KEYS
+from fakereal.config.unread import unread
 
 SPECIAL = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
 
 def check(cfg: DictConfig) -> None:
     """UserError that lists every wrong key and value of the config, with what each may be."""
-    found = list(dict.fromkeys(problems(cfg)))
+    found = list(dict.fromkeys((*problems(cfg), *unread(cfg))))
     if found:
         raise UserError("\n".join(found))
 

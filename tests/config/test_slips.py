@@ -1,0 +1,49 @@
+"""Slips on the command line that Hydra takes, or refuses with a traceback."""
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("+modle=lenet", "`modle` is read by nothing: did you mean `model`?"),
+        ("++modle=lenet", "`modle` is read by nothing: did you mean `model`?"),
+        ("+qqq=1", "`qqq` is read by nothing: leave it away."),
+    ],
+)
+def test_a_key_that_nothing_reads_is_told(run, quick, word, said):
+    stopped = run("train", *quick, word)
+    assert stopped.code == 1 and said in stopped.text and "Traceback" not in stopped.text
+
+
+@pytest.mark.parametrize("command", ["predict", "robustness", "explain"])
+def test_also_where_there_is_no_training(run, command):
+    needed = ("images=.",) if command != "robustness" else ()
+    stopped = run(command, "ckpt_path=none.ckpt", *needed, "+ckpt_paht=other.ckpt")
+    assert stopped.code == 1 and "`ckpt_paht` is read by nothing: did you mean `ckpt_path`?" in stopped.text
+
+
+def test_a_key_that_others_refer_to_is_read(run, quick):
+    done = run("train", *quick, "+rate=2e-4", "optimizer.lr=${rate}", "model.pretrained=false")
+    assert done.code == 0, done.text
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("scheduler=null", "scheduler=null: `scheduler` is chosen from constant, cosine, linear, onecycle, step."),
+        ("optimizer=", "optimizer=: `optimizer` is chosen from adam, adamw, muon, sgd."),
+        ("data/augment=None", "data/augment=None: `data/augment` is chosen from all, "),
+    ],
+)
+def test_a_group_without_a_choice_is_told_what_there_is(run, word, said):
+    stopped = run("train", word)
+    assert stopped.code == 1 and stopped.text.startswith(said) and stopped.text.count("\n") == 1
+
+
+def test_keys_may_be_null(run):
+    """`model.image_size` is no group, nor is what is quoted or has no value at all."""
+    from fakereal.config.argv import as_meant
+
+    words = ["model.image_size=null", "experiment", "--help", "sweep=null", "'a/b'=null", "../conf=null"]
+    assert sorted(as_meant(["train.py", *words])) == sorted(["train.py", *words])
