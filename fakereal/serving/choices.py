@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 def judges_of(cfg: DictConfig, limits: Limits) -> dict[str, Judge]:
     """By the names that people choose from, the first of which answers where none is chosen: all together, then each.
 
-    Checkpoints that see images of different sizes cannot answer together.
+    Checkpoints that see images of different sizes cannot answer together. UserError where none of them has a map at
+    `cfg.layer`.
     """
     paths = [cfg.ckpt_path] if isinstance(cfg.ckpt_path, str) else list(cfg.ckpt_path)
     loaded = [load_members(path, cfg.tta, own_data=False)[0] for path in paths]
@@ -37,8 +38,10 @@ def judges_of(cfg: DictConfig, limits: Limits) -> dict[str, Judge]:
     fabric, lock = build(cfg.trainer, devices=1), threading.Lock()
     judges = {name: Judge(members, fabric, limits, cfg.layer, lock) for name, members in chosen.items()}
     black = Image.fromarray(np.zeros((64, 64, 3), dtype=np.uint8))
-    for judge in judges.values():  # the first answer takes seconds
-        judge([("black", black._repr_png_())], pictures=True)
+    # The first answer takes seconds, and tells whether the layer has a map.
+    first = [judge([("black", black._repr_png_())], pictures=True)[0].no_map for judge in judges.values()]
+    if cfg.layer and all(why.startswith(f"layer={cfg.layer}") for why in first):
+        raise UserError(first[0])
     return judges
 
 
