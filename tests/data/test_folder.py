@@ -112,6 +112,17 @@ def test_roots_are_joined_and_may_be_called_anything(tmp_path, image_tree):
     assert data.settings["root"] == [str(root) for root in roots]
 
 
+def test_no_image_counts_twice(tmp_path, image_tree, pack, monkeypatch):
+    tree = image_tree(tmp_path / "tree", 3)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to(tree)
+    for roots, how in ((["tree", tree], "are one"), ([tree, "link"], "are one"), (["tree/train", tree], "holds it")):
+        with pytest.raises(UserError, match=rf"data\.root names .*tree.*{how}: images would count twice"):
+            folder(roots)
+    packed = pack(tree, tree / "more.zip")  # which nobody reads with the folder
+    assert len(folder([tree, packed]).images.table) == 2 * len(folder(tree).images.table)
+
+
 def test_a_relative_root_and_home(tmp_path, image_tree, monkeypatch):
     image_tree(tmp_path / "tree", 3)
     monkeypatch.chdir(tmp_path)
