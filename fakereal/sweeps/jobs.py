@@ -95,9 +95,13 @@ def claimed(monitor: str) -> Iterator[dict[str, Any] | None]:
     UserError where another process trains in its directory.
     """
     out, single = Path(HydraConfig.get().runtime.output_dir), not in_sweep()
+
+    def before() -> dict[str, Any] | None:
+        return None if single else finished(out, monitor)
+
     # The first claims it for all, also for the ranks that Lightning starts for a single run.
     if rank() or int(os.environ.get("LOCAL_RANK", 0)):
-        yield None if single else finished(out, monitor)
+        yield before()
         return
     lock = FileLock(out / ".training.lock")
     try:
@@ -114,7 +118,7 @@ def claimed(monitor: str) -> Iterator[dict[str, Any] | None]:
         yield {monitor: float("nan")}
         return
     try:
-        yield None if single else finished(out, monitor)
+        yield before()
     finally:
         lock.release()
 

@@ -43,7 +43,7 @@ def train_here(cfg: DictConfig) -> dict[str, Any]:
     out = Path(HydraConfig.get().runtime.output_dir)
     # A job of a sweep that was begun before goes on; a single run does so when it is asked to.
     goes_on = in_sweep() and cfg.ckpt_path is None and (out / LAST).exists()
-    resume = find_resume("last" if goes_on else cfg.ckpt_path, out)
+    resume, checkpoint = find_resume("last" if goes_on else cfg.ckpt_path, out)
     prepare(cfg)
 
     L.seed_everything(cfg.seed, verbose=False)
@@ -51,10 +51,10 @@ def train_here(cfg: DictConfig) -> dict[str, Any]:
     without = {"pretrained": False, "weights": None} if resume or cfg.init_from else {}
     classifier = build(cfg.model, optimizer=build(cfg.optimizer), scheduler=build(cfg.scheduler), **without)
     goes_on_at = None
-    if resume:
-        checkpoint = read_checkpoint(resume)
+    if checkpoint is not None:
         goes_on_at = checkpoint.get("global_step")
         load_weights(classifier, checkpoint, resume, "ckpt_path")  # told here if they do not fit
+        checkpoint = None  # Lightning reads the file again: its memory is free for the training
     elif cfg.init_from:
         start = read_checkpoint(cfg.init_from, "init_from")
         own = {name: getattr(classifier, name) for name in ("mean", "std", "pos_weight")}  # this run's config
@@ -80,23 +80,24 @@ def train_here(cfg: DictConfig) -> dict[str, Any]:
     return metrics
 
 
-def find_resume(ckpt_path: str | None, out: Path) -> str | None:
-    """The checkpoint to resume from, if any; UserError where an explicit one cannot be used."""
+def find_resume(ckpt_path: str | None, out: Path) -> tuple[str | None, dict[str, Any] | None]:
+    """The checkpoint to resume from and what it holds, or two None; UserError where an explicit one cannot be used."""
     if not isinstance(ckpt_path, str | None):
         raise UserError(f"ckpt_path={list(ckpt_path)}: a training resumes from one checkpoint. Give one path.")
     if ckpt_path is None:
-        return None
+        return None, None
     if ckpt_path != "last":
-        if not {"optimizer_states", "loops"} <= set(read_checkpoint(ckpt_path)):
+        checkpoint = read_checkpoint(ckpt_path)
+        if not {"optimizer_states", "loops"} <= set(checkpoint):
             raise UserError(f"ckpt_path={ckpt_path} holds weights alone, from which init_from={ckpt_path} starts anew.")
-        return ckpt_path
+        return ckpt_path, checkpoint
     last = out / LAST
     if not last.exists():
         log.info("ckpt_path=last: there is no %s yet; training starts anew", last)
-        return None
-    read_checkpoint(last)
+        return None, None
+    checkpoint = read_checkpoint(last)
     log.info("Resuming from %s", last)
-    return str(last)
+    return str(last), checkpoint
 
 
 def hparams(cfg: DictConfig) -> dict[str, Any]:
