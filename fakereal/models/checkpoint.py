@@ -31,7 +31,10 @@ NEEDED = ("fakereal", "hyper_parameters")
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class Data(TypedDict):
+_Data = TypedDict("_Data", {"class": str})  # a name that no class's body can give a field
+
+
+class Data(_Data):
     """How the images of training were read; the rest are settings of their data module."""
 
     __pydantic_config__ = ConfigDict(extra="allow")
@@ -39,6 +42,7 @@ class Data(TypedDict):
     size: Annotated[int, Field(ge=1, le=4096)]
     aspect: Aspect
     filter: Filter
+    batch_size: Annotated[int, Field(ge=1)]
     images: str  # a digest
 
 

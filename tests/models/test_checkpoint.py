@@ -97,3 +97,15 @@ def test_a_good_one_is_read_whole(checkpoint):
     assert read_checkpoint(checkpoint)["fakereal"]["data"]["size"] == 32
     loaded = load_classifier(str(checkpoint))
     assert not loaded.classifier.training and len(loaded.digest) == 64 and loaded.classifier.threshold == 0.5
+
+
+@pytest.mark.parametrize("key", ["class", "size", "aspect", "filter", "batch_size", "images"])
+def test_what_it_must_say_of_its_data(checkpoint, tmp_path, key):
+    for value in (None, [1]):
+        contents = torch.load(checkpoint, weights_only=True)
+        contents["fakereal"]["data"][key] = value
+        torch.save(contents, tmp_path / "altered.ckpt")
+        assert f"was altered: its fakereal.data.{key} cannot be" in refusal(tmp_path / "altered.ckpt")
+    del contents["fakereal"]["data"][key]
+    torch.save(contents, tmp_path / "altered.ckpt")
+    assert f"was altered: its fakereal.data.{key} cannot be" in refusal(tmp_path / "altered.ckpt")
