@@ -79,7 +79,9 @@ def print_evaluation(
     if "test/without_leaked/accuracy" in metrics:
         text = _interval(metrics, "test/without_leaked/accuracy", "{:.2%}")
         rest = metrics["test/without_leaked/images"]
-        summary.add_row("without leaked images", f"{text}, {rest:,} images: {count - rest:,} also stand in train")
+        summary.add_row(
+            "without leaked images", f"{text}, {rest:,} images: {count - rest:,} also stand in train or val"
+        )
     summary.add_row("AUROC", _interval(metrics, "test/auroc", "{:.4f}"))
     summary.add_row("average precision", _interval(metrics, "test/average_precision", "{:.4f}"))
     summary.add_row("log-loss", _interval(metrics, "test/loss", "{:.4f}"))

@@ -146,8 +146,8 @@ def warn_of_other_images(node: DictConfig, data: ImageDataModule, loaded: Loaded
 
 
 def without_leaked(evaluation: Evaluation, data: ImageDataModule) -> dict[str, Any]:
-    """Accuracy over the test images whose bytes do not also stand in train or val; empty where all are new."""
-    hashes = data.images.table["hash"]
+    """Accuracy over the test images whose pixels do not also stand in train or val; empty where all are new."""
+    hashes = data.images.table["pixel_hash"]
     seen = np.concatenate([data.splits[name].rows for name in ("train", "val")])
     new = ~np.isin(hashes[data.splits["test"].rows], hashes[seen])
     if new.all() or not new.any():

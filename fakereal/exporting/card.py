@@ -17,7 +17,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 # Test figures of the card, as metrics.json names them, and how each is written.
 FIGURES = {
     "accuracy": ("Accuracy", "{:.2%}"),
-    "without_leaked/accuracy": ("Accuracy without images that also stand in train", "{:.2%}"),
+    "without_leaked/accuracy": ("Accuracy without images that also stand in train or val", "{:.2%}"),
     "auroc": ("AUROC", "{:.4f}"),
     "average_precision": ("Average precision", "{:.4f}"),
     "recall_fake": ("Recall of FAKE", "{:.2%}"),
