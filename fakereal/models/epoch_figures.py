@@ -28,7 +28,8 @@ class EpochFigures(nn.Module):
 
     def __init__(self, metrics: MetricCollection):
         super().__init__()
-        self.metrics, self.loss = metrics, MeanMetric()
+        self.metrics = metrics
+        self.loss = MeanMetric(nan_strategy="disable")  # a loss that is not a number is not left out
         self.waiting: list[Seen] = []
 
     def count(self, seen: Seen) -> tuple[Tensor, Tensor]:

@@ -122,7 +122,7 @@ def _intervals(found: Findings) -> list[Block]:
     if any(len(group.runs) > 1 for group in found.groups):
         texts.append(
             "Over seeds: Student's t-interval of the mean; it tells how much the seed matters. With two or three "
-            "seeds it is wide, and it may pass 100%."
+            "seeds it is wide; it is cut at 100%."
         )
     if found.pairs.compared:
         texts.append(

@@ -10,7 +10,9 @@ from hydra import compose, initialize_config_dir
 import fakereal.config
 from fakereal.config.build import build
 from fakereal.config.errors import UserError
+from fakereal.evaluation.metrics import training_metrics
 from fakereal.models.classifier import Classifier
+from fakereal.models.epoch_figures import EpochFigures, Seen
 
 CONF = Path(fakereal.config.CONF)
 NETWORKS = sorted({path.stem for path in (CONF / "model").glob("*.yaml")} - {"timm"})
@@ -87,3 +89,10 @@ def test_channels_last_and_default_layout_agree():
     other = Classifier("test_resnet", channels_last=False).eval()
     other.load_state_dict(one.state_dict())
     torch.testing.assert_close(one(images), other(images), rtol=1e-4, atol=1e-5)
+
+
+def test_a_loss_that_is_no_number_stays_in_the_mean():
+    figures = EpochFigures(training_metrics())
+    losses = torch.tensor([0.1, float("nan"), 0.3])
+    figures.count(Seen(losses, torch.zeros(3), torch.ones(3), torch.ones(3)))
+    assert figures.loss.compute().isnan()
