@@ -55,11 +55,6 @@ class Findings:
         """Name of each file that cannot be read, and why."""
         return [(name, why) for name, why in getattr(self.data.images, "meta", {}).get("skipped", ())]
 
-    @property
-    def own_test(self) -> bool:
-        """Whether the tree has a test split of its own."""
-        return bool((self.data.images.table["split"] == 2).any())
-
 
 def find(cfg: DictConfig) -> Findings:
     """Opens the data set, decoding it where that was not done before, and looks at everything."""

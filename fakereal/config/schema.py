@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
 
-from fakereal.config.errors import UserError
+from fakereal.config.errors import UserError, first_line
 from fakereal.config.keys import KEYS
 from fakereal.config.unread import unread
 
@@ -55,7 +55,7 @@ def problems(node: DictConfig, path: str = "", skip: frozenset[str] = frozenset(
                     continue
                 yield f"`{full}` is not given: add {full}=VALUE."
             else:
-                yield f"`{full}`: {str(error).splitlines()[0]}"
+                yield f"`{full}`: {first_line(error)}"
             continue
         if OmegaConf.is_interpolation(node, key) and not isinstance(value, DictConfig):
             continue  # checked where it stands

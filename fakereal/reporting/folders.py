@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from fakereal.config.errors import first_line
 from fakereal.config.search import SEARCH_KEYS
 
 JOURNAL = "study.journal"  # of a search, in the directory of its jobs
@@ -97,7 +98,7 @@ def read_yaml(path: Path) -> Any:
     except FileNotFoundError:
         raise Unusable(f"it has no {path.parent.name}/{path.name}") from None
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise Unusable(f"{path.name} cannot be read ({str(error).splitlines()[0]})") from None
+        raise Unusable(f"{path.name} cannot be read ({first_line(error)})") from None
 
 
 def read_overrides(folder: Path) -> dict[str, str]:

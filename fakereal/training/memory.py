@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import torch
 
-from fakereal.config.errors import UserError
+from fakereal.config.errors import UserError, first_line
 from fakereal.config.imports import pass_over_all
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
@@ -41,7 +41,7 @@ def explained_out_of_memory(batch_size: int, image_size: int | None) -> Iterator
         ):
             size = image_size or "that of the images"
             sizes = f"data.batch_size (now {batch_size}) or model.image_size (now {size})"
-            raise UserError(f"Out of memory: lower {sizes}. ({str(error).splitlines()[0]})") from error
+            raise UserError(f"Out of memory: lower {sizes}. ({first_line(error)})") from error
         raise
 
 

@@ -48,7 +48,7 @@ def search(cfg: DictConfig, words: list[str], loader: ConfigLoader, launcher: La
     while time.monotonic() < ends and _run_batch(cfg, study, space, folder, launcher):
         _refuse_hopeless(study)
     if cfg.storage:
-        keep_copy(study, folder)
+        keep_copy(study, cfg.storage, folder)
     _conclude(study)
     return study
 

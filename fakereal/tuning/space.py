@@ -51,7 +51,7 @@ def _as_word(word: Override) -> str:
 def _distribution(key: str, word: Override) -> "BaseDistribution":
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-    sweep = word._value
+    sweep = word.value()
     log = "log" in (getattr(sweep, "tags", None) or ())
     said = f"{key}={word.input_line.partition('=')[2] if word.input_line else sweep}"
     try:

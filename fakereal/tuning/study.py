@@ -14,7 +14,7 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from fakereal.config.errors import UserError
+from fakereal.config.errors import UserError, first_line
 from fakereal.data.store.sources import printable
 from fakereal.evaluation.monitor import mode_of
 from fakereal.reporting.folders import JOURNAL
@@ -33,7 +33,7 @@ def open_storage(storage: str | None, folder: Path) -> BaseStorage:
     try:
         return optuna.storages.get_storage(storage)
     except Exception as error:  # SQLAlchemy's, its drivers', and missing drivers
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise UserError(
             f"storage={printable(storage)} cannot be opened: {reason}. Give storage=null for a journal in the study's "
             "directory, a path, or a URL such as sqlite:///study.db or postgresql://USER@HOST/NAME."
@@ -81,12 +81,12 @@ def _settings(cfg: DictConfig, space: Space) -> dict[str, Any]:
     }
 
 
-def keep_copy(study: optuna.Study, folder: Path) -> None:
+def keep_copy(study: optuna.Study, storage: str, folder: Path) -> None:
     """The study as a journal in its directory, for a report that needs no database."""
     part = folder / f"{JOURNAL}.{os.getpid()}.part"
     part.unlink(missing_ok=True)
     copy = open_storage(str(part), folder)
-    optuna.copy_study(from_study_name=study.study_name, from_storage=study._storage, to_storage=copy)
+    optuna.copy_study(from_study_name=study.study_name, from_storage=open_storage(storage, folder), to_storage=copy)
     part.replace(folder / JOURNAL)
 
 

