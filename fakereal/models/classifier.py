@@ -183,6 +183,9 @@ class Classifier(L.LightningModule):
         self.val_labels.update(label)
         self._log_epoch("val/loss", self.validation_figures)
 
+    def on_validation_epoch_end(self) -> None:
+        self.validated()  # gathered now, while they lie on the devices that gather; kept until the next validation
+
     def validated(self) -> tuple[Tensor, Tensor]:
         """Logits (N,) and labels (N,) of the last validation, of all devices."""
         return self.val_logits.compute().cpu(), self.val_labels.compute().cpu()

@@ -52,8 +52,9 @@ def best_metrics(
     logits, labels = (values.numpy() for values in classifier.validated())
     fitted = calibration.fit(logits, labels) if calibration else Fitted()
     classifier.temperature, classifier.threshold = fitted.temperature, fitted.threshold
+    reference = seen.reference(trainer.datamodule)
     if trainer.is_global_zero:
-        keep(fitted, seen.reference(trainer.datamodule), best)
+        keep(fitted, reference, best)
         draw(trainer, logits, labels, fitted, out)
     trainer.strategy.barrier()
     cost = {}

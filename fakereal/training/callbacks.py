@@ -69,8 +69,8 @@ class Throughput(Callback):
             self._close(trainer, pl_module)
 
     def _close(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if trainer.strategy.root_device.type == "cuda":
-            torch.cuda.synchronize()
+        if (device := trainer.strategy.root_device.type) != "cpu":
+            torch.get_device_module(device).synchronize()
         elapsed = time.perf_counter() - self.began
         self.seconds, self.images = self.seconds + elapsed, self.images + self.epoch_images
         rate, self.epoch_images = self.epoch_images / elapsed, 0
@@ -102,9 +102,10 @@ class FiniteLoss(Callback):
     def _check(self, trainer: L.Trainer) -> None:
         steps, losses = zip(*self.recent, strict=True)
         self.recent.clear()
-        bad = ~torch.stack(losses).isfinite()
+        # Of all ranks, which raise together: one that raised alone would leave the others waiting for it.
+        bad = trainer.strategy.reduce((~torch.stack(losses).isfinite()).float(), reduce_op="max")
         if bad.any():
-            first = steps[int(bad.int().argmax())]
+            first = steps[int(bad.argmax())]
             raise UserError(
                 f"The loss was not a finite number at step {first} (epoch {trainer.current_epoch}). Lower "
                 "optimizer.lr, set trainer.gradient_clip_val=1, or train in trainer.precision=32-true."
@@ -112,10 +113,20 @@ class FiniteLoss(Callback):
 
 
 class EpochLog(Callback):
-    """One line in the log for each validated epoch."""
+    """One line in the log for each epoch; with validation's figures where it was validated."""
+
+    def __init__(self) -> None:
+        self.validated = False
+
+    def on_train_epoch_start(self, *_: Any) -> None:
+        self.validated = False
+
+    def on_validation_end(self, *_: Any) -> None:
+        self.validated = True
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        figures = trainer.callback_metrics
+        # Lightning's metrics of validation stay as they were where an epoch has none.
+        figures = {n: v for n, v in trainer.callback_metrics.items() if self.validated or not n.startswith("val/")}
         parts = [f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"]
         for name, form in (
             ("train/loss", "train loss {:.4f}"),

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -135,9 +136,9 @@ class LastCheckpoint(Checkpoint):
         self.received = number
         log.warning("Received %s: stopping after this step", signal.Signals(number).name)
 
-    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         # The gradients of a part of a step are not saved.
-        whole = trainer.fit_loop.epoch_loop._accumulated_batches_reached()
+        whole = not (batch_idx + 1) % trainer.accumulate_grad_batches
         due = self.received is not None or time.monotonic() - self.saved > self.every
         if whole and not trainer.is_last_batch and self._some_rank(trainer, due):
             self._take(trainer)
@@ -148,8 +149,9 @@ class LastCheckpoint(Checkpoint):
     def _take(self, trainer: L.Trainer) -> None:
         # To be written soon, but not yet: Lightning logs the figures of a step and of an epoch after these hooks, and a
         # run that is killed between would go on without them. A copy, as averaging overwrites weights in between.
-        checkpoint = trainer._checkpoint_connector.dump_checkpoint()
-        self.taken = apply_to_collection(checkpoint, torch.Tensor, lambda tensor: tensor.detach().cpu().clone())
+        checkpoint = trainer._checkpoint_connector.dump_checkpoint()  # on all ranks: some of it is gathered
+        copy = partial(torch.Tensor.to, device="cpu", copy=True)
+        self.taken = apply_to_collection(checkpoint, torch.Tensor, copy) if trainer.is_global_zero else {}
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
         self._write(trainer)

@@ -5,7 +5,7 @@ import os
 import warnings
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from fakereal.config.errors import UserError
 from fakereal.training.memory import keep_freed_memory
@@ -58,8 +58,10 @@ def refuse_clipped_fused(cfg: DictConfig) -> None:
 
 
 def on_several_devices(cfg: DictConfig) -> bool:
-    """Whether the training may have more than one rank; `auto` counts as several."""
-    return cfg.trainer.devices not in (1, "1") or cfg.trainer.num_nodes > 1
+    """Whether the training may have more than one rank; `auto` counts as several, `[3]` is one."""
+    devices = cfg.trainer.devices
+    one = len(devices) == 1 if OmegaConf.is_list(devices) else devices in (1, "1")
+    return not one or cfg.trainer.num_nodes > 1
 
 
 def refuse_thawing_in_ddp(cfg: DictConfig) -> None:

@@ -19,6 +19,7 @@ from fakereal.sweeps.jobs import in_sweep
 from fakereal.training.best import best_metrics
 from fakereal.training.environment import prepare, refuse_clipped_fused, refuse_thawing_in_ddp
 from fakereal.training.figures import build_loggers, log_hparams, show_gallery, tensorboard_of
+from fakereal.training.launched import ending_together
 from fakereal.training.memory import explained_out_of_memory, released
 from fakereal.training.provenance import provenance
 from fakereal.training.spawned import in_ranks, ranks_to_start
@@ -66,7 +67,7 @@ def train_here(cfg: DictConfig) -> dict[str, Any]:
     calibration = build(cfg.calibration)
     trainer = build(cfg.trainer, callbacks=callbacks, logger=loggers)
 
-    with explained_out_of_memory(data.batch_size, classifier.hparams.image_size):
+    with explained_out_of_memory(data.batch_size, classifier.hparams.image_size), ending_together(trainer):
         trainer.fit(classifier, datamodule=data, ckpt_path=resume)
         metrics = best_metrics(trainer, classifier, calibration, out)
     log_hparams(trainer, hparams(cfg), metrics)

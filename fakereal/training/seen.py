@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from lightning.pytorch.callbacks import Callback
 
 from fakereal.data.datamodule import ImageDataModule
@@ -11,10 +12,7 @@ from fakereal.evaluation.reference import LIMIT, Reference, fit_reference, pixel
 
 
 class ValidationFeatures(Callback):
-    """Features and pixel statistics of LIMIT of the `images` of validation, evenly taken.
-
-    On several devices those of the first one's share, which holds a part of every batch.
-    """
+    """Features and pixel statistics of LIMIT of the `images` of validation, evenly taken, of all devices together."""
 
     inputs: HeadInputs
 
@@ -25,7 +23,7 @@ class ValidationFeatures(Callback):
 
     def on_validation_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, *_: Any) -> None:
         features, real = self.inputs.take(), batch["weight"] > 0
-        if not trainer.is_global_zero or features is None:
+        if features is None:
             return
         chosen = slice(-self.count % self.step, None, self.step)
         self.count += int(real.sum())
@@ -33,6 +31,11 @@ class ValidationFeatures(Callback):
         self.pixels.append(pixel_statistics(batch["image"][real][chosen]))
 
     def reference(self, data: ImageDataModule) -> Reference:
-        """Of the images seen and of the sizes of the train files."""
-        seen = [torch.cat(parts) if parts else torch.zeros(0, 1) for parts in (self.features, self.pixels)]
+        """Of the images seen and of the sizes of the train files; to be called on all ranks."""
+        ranks = [(self.features, self.pixels)]
+        if dist.is_initialized():
+            ranks = [None] * dist.get_world_size()
+            dist.all_gather_object(ranks, (self.features, self.pixels))
+        both = ([part for parts in column for part in parts] for column in zip(*ranks, strict=True))
+        seen = [torch.cat(parts) if parts else torch.zeros(0, 1) for parts in both]
         return fit_reference(*data.file_sizes("train"), *seen)

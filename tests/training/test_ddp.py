@@ -11,10 +11,12 @@ import time
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 from torch import nn
 
 from fakereal.config.errors import UserError
 from fakereal.data.loader import EpochBatches
+from fakereal.training.environment import on_several_devices
 from fakereal.training.spawned import _pickled
 
 RECORDER = '''
@@ -209,3 +211,31 @@ def test_an_exception_of_a_rank_travels_or_its_words_do():
 
     assert str(pickle.loads(_pickled(UserError("x" * 100_000)))) == "x" * 100_000
     assert str(pickle.loads(_pickled(Odd(1, 2)))) == "Odd: 1 and 2"
+
+
+FAILING = """
+import os, time
+from lightning.pytorch.callbacks import Callback
+
+class Failing(Callback):
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+        if batch_idx == 1 and trainer.is_global_zero:
+            raise RuntimeError("the first rank fails alone")
+        while batch_idx == 1:
+            time.sleep(1)  # as NCCL waits
+"""
+
+
+def test_no_rank_outlives_the_first(quick, tmp_path):
+    (tmp_path / "failing.py").write_text(FAILING)
+    words = [*quick, "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "threads=1", "logger=none"]
+    command = [sys.executable, "-m", "fakereal.train", *words, "+callbacks.failing._target_=failing.Failing"]
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    # The pipes are open for as long as any of the ranks lives.
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1 and "the first rank fails alone" in done.stderr
+
+
+def test_one_chosen_device_is_not_several():
+    for devices, several in (([3], False), (1, False), ("1", False), ([0, 1], True), (2, True), ("auto", True)):
+        assert on_several_devices(OmegaConf.create({"trainer": {"devices": devices, "num_nodes": 1}})) is several

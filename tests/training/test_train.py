@@ -70,6 +70,12 @@ def test_an_epoch_counts_every_image_once_however_many_batches_it_has(run, quick
     assert float(row["train/accuracy"]) == pytest.approx(((logits > 0) == label).float().mean().item())
 
 
+def test_the_log_tells_of_validation_where_there_was_one(run, quick):
+    done = run("train", *quick, "trainer.max_epochs=3", "trainer.check_val_every_n_epoch=2")
+    told = [line for line in done.text.splitlines() if "epoch " in line and "train loss" in line]
+    assert ["val loss" in line for line in told] == [False, True, False] and all("images/s" in line for line in told)
+
+
 def test_tensorboard_events_hold_scalars_images_curves_and_hparams(trained):
     _, folder = trained
     events = EventAccumulator(str(folder), size_guidance={"tensors": 0, "images": 0})
