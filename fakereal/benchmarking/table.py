@@ -48,7 +48,9 @@ def write(rows: list[Row], machine: dict[str, Any], folder: Path) -> None:
     lines = ["| " + " | ".join(HEADER) + " |", "|" + "---|" * len(HEADER)]
     lines += ["| " + " | ".join(cells(row)) + " |" for row in rows]
     told = ", ".join(f"{name} {value}" for name, value in machine.items())
-    (folder / "benchmark.md").write_text("\n".join([*lines, "", told]) + "\n")
+    (folder / "benchmark.md").write_text(
+        "\n".join([*lines, "", told]) + "\n", encoding="utf-8", errors="backslashreplace"
+    )
 
 
 def read(path: Path) -> list[Row]:

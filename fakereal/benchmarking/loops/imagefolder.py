@@ -69,6 +69,7 @@ def fit(module: Plain, loader: DataLoader, accelerator: str, **given: object) ->
         accelerator=accelerator,
         devices=1,
         precision="32-true",
+        benchmark=True,  # as all contenders
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

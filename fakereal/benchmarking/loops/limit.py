@@ -57,6 +57,8 @@ def main() -> None:
     bf16 = str(cfg.trainer.precision) == "bf16-mixed"
     network = network_of(cfg).to(device)
     use_matrix_products(network)
+    if cfg.model.compile:
+        network.compile()
     loop = BareLoop(network, build(cfg.optimizer), (batch, 3, side, side), bf16)
     lap, steps = Lap(), -(-task.images // batch)
     while True:
