@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from fakereal import CLASSES
+from fakereal.config.errors import UserError
 from fakereal.evaluation.far import REVIEW
 from fakereal.explanation.overlay import colour_bar
 from fakereal.exporting.card import about, figures_of, results_of
@@ -36,6 +37,7 @@ def uploaded_files(uploads: Uploads, **settings: Any) -> gr.File:
     async def as_named(path: str) -> str:
         return path
 
+    _there(files, "async_move_resource_to_block_cache")
     files.async_move_resource_to_block_cache = as_named
     files.preprocess = lambda payload: [uploads.take(file.path) for file in payload or ()]
     return files
@@ -72,6 +74,7 @@ def with_page(api: FastAPI, desk: Desk, uploads: Uploads, tests: str | list[str]
         files.upload(answers, [files, choice], [shown, files], concurrency_limit=limits.concurrency, **private)
         choice.change(described.get, choice, facts, **private)
     blocks.queue(max_size=limits.concurrency + limits.queue, api_open=False)
+    _there(blocks, "has_launched")
     blocks.has_launched = True  # mounted, Gradio leaves out its check of the paths that a request names
     font = ["system-ui", "sans-serif"]
     return gr.mount_gradio_app(
@@ -79,6 +82,15 @@ def with_page(api: FastAPI, desk: Desk, uploads: Uploads, tests: str | list[str]
         mcp_server=False, max_file_size=limits.request_bytes, css=rendered("page.css"), js=rendered("paste.js"),
         theme=gr.themes.Default(primary_hue="blue", font=font, font_mono=["ui-monospace", "monospace"]),
     )  # fmt: skip
+
+
+def _there(of: object, name: str) -> None:
+    """What protects this computer replaces parts of Gradio: without effect, if a version of it calls them otherwise."""
+    if not hasattr(of, name):
+        raise UserError(
+            f"Gradio {gr.__version__} has no {name}, on which the protection of your files rests: install the version "
+            "that constraints.txt names (pip install -c constraints.txt -e '.[app]')."
+        )
 
 
 def described_by(name: str, judge: Judge, tests: str | list[str] | None) -> str:
