@@ -26,6 +26,7 @@ from fakereal.reporting.folders import Unusable, read_json, read_yaml
 log = logging.getLogger(__name__)
 # Keys that say how and where, not what is trained: a job that differs in them alone is the same job.
 ELSEWHERE = ("hydra", "sweep", "seeds", "ckpt_path", "threads", "logger", "published", *SEARCH_KEYS)
+ELSEWHERE_OF_DATA = ("cache_dir", "mirror")
 
 
 def job_number(proposed: int, *, _root_: DictConfig) -> str:
@@ -49,6 +50,8 @@ def job_number(proposed: int, *, _root_: DictConfig) -> str:
 def identity_of(config: dict[str, Any]) -> str:
     """A digest of what a job trains, of its configuration without what is resolved or chosen for the machine."""
     what = {key: value for key, value in config.items() if key not in ELSEWHERE}
+    if isinstance(data := what.get("data"), dict):
+        what["data"] = {key: value for key, value in data.items() if key not in ELSEWHERE_OF_DATA}
     return sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()
 
 

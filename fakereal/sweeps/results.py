@@ -50,7 +50,7 @@ class SweepResults(Callback):
         error = folder / "error.txt"
         if job_return.status == JobStatus.FAILED:
             failure = job_return._return_value
-            error.write_text(f"{type(failure).__name__}: {failure}\n")
+            error.write_text(f"{type(failure).__name__}: {failure}\n", encoding="utf-8", errors="backslashreplace")
         else:
             error.unlink(missing_ok=True)
         write_results(Path(config.hydra.sweep.dir), str(config.get("monitor", "val/accuracy")))
@@ -64,7 +64,7 @@ def read_jobs(sweep: Path) -> list[dict[str, Any]]:
         chosen = read_overrides(folder)
         row: dict[str, Any] = {"job": folder.name, "overrides": chosen, "error": "", "metrics": {}}
         if (folder / "error.txt").exists():  # first: a job that is run again keeps its old metrics until it trains
-            row["error"] = (folder / "error.txt").read_text().strip()
+            row["error"] = (folder / "error.txt").read_text(encoding="utf-8", errors="replace").strip()
         elif (folder / "metrics.json").exists():
             row["metrics"] = json.loads((folder / "metrics.json").read_text())
         else:
@@ -131,7 +131,7 @@ def _cell(value: Any) -> str:
 
 def _replace(path: Path, text: str) -> None:
     part = path.with_name(path.name + ".part")
-    part.write_text(text)
+    part.write_text(text, encoding="utf-8", errors="backslashreplace")
     part.replace(path)
 
 

@@ -53,6 +53,8 @@ def test_more_seeds_leave_a_job_the_same():
     job = {"seed": 1, "model": {"name": "cnn"}}
     beside = {"seeds": 5, "sweep": "mine", "threads": 2}
     assert identity_of(job | beside) == identity_of(job) != identity_of(job | {"seed": 2})
+    here, there, other = ({"data": {"root": root, "cache_dir": cache}} for root, cache in ("aa", "ab", "ba"))
+    assert identity_of(job | here) == identity_of(job | there) != identity_of(job | other)
 
 
 def test_jobs_are_recognised_without_the_index(sweep, folder):
