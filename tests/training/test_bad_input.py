@@ -1,11 +1,12 @@
 """Each mistake ends in one clear message, exit status 1, and nothing half-written."""
 
-import resource
 import subprocess
 import sys
 
 import pytest
 from filelock import FileLock
+
+resource = pytest.importorskip("resource")  # Windows has none
 
 
 def told(finished, *parts: str) -> None:

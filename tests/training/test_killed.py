@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -13,6 +12,8 @@ from collections import defaultdict
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+resource = pytest.importorskip("resource")  # Windows has none
 
 KILLS = 20
 # What is waited for, below the run's directory or the cache, before the kill: then up to so many seconds more.
