@@ -36,16 +36,18 @@ def search(cfg: DictConfig, words: list[str], loader: ConfigLoader, launcher: La
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     _check(cfg)
     space = parse_space(words, loader)
+    _refuse_endless(cfg, space)
     loader.load_sweep_config(cfg, space.example())  # a key that is none is told before there is a study
     folder = Path(cfg.hydra.sweep.dir).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(cfg, folder / "multirun.yaml")
     with FileLock(folder / ".study.lock"):
         study = join_study(cfg, space, folder)
-    left = remaining(study, cfg.n_trials)
+        n_trials = cfg.n_trials + _forgiven(study)
+    left = remaining(study, n_trials)
     log.info("Study %s: %d trials of %d are to be begun", study.study_name, left, cfg.n_trials)
     ends = time.monotonic() + (cfg.timeout or math.inf)
-    while time.monotonic() < ends and _run_batch(cfg, study, space, folder, launcher):
+    while time.monotonic() < ends and _run_batch(cfg, n_trials, study, space, folder, launcher):
         _refuse_hopeless(study)
     if cfg.storage:
         keep_copy(study, cfg.storage, folder)
@@ -58,12 +60,31 @@ def _check(cfg: DictConfig) -> None:
     check(OmegaConf.create({key: cfg[key] for key in ("seed", "monitor", *SEARCH_KEYS) if key in cfg}))
 
 
-def _run_batch(cfg: DictConfig, study: optuna.Study, space: Space, folder: Path, launcher: Launcher) -> bool:
+def _refuse_endless(cfg: DictConfig, space: Space) -> None:
+    """A grid has no end where a range has no steps."""
+    endless = [key for key, kind in space.distributions.items() if getattr(kind, "step", 1) is None]
+    if cfg.sampler._target_.endswith("BruteForceSampler") and endless:
+        raise UserError(
+            f"sampler=grid: `{endless[0]}` is an interval, without steps. Give choices (0.1,0.2) or a range "
+            "(range(0.1,1,0.1)), or another sampler."
+        )
+
+
+def _forgiven(study: optuna.Study) -> int:
+    """How many trials failed before, where none ever succeeded: what failed them was mended since, or fails at once."""
+    trials = study.get_trials(deepcopy=False)
+    failed = [t for t in trials if t.state == TrialState.FAIL and "error" in t.user_attrs]
+    return len(failed) if all(t.state in (TrialState.FAIL, TrialState.WAITING) for t in trials) else 0
+
+
+def _run_batch(
+    cfg: DictConfig, n_trials: int, study: optuna.Study, space: Space, folder: Path, launcher: Launcher
+) -> bool:
     """Whether there was a trial left to run; `n_jobs` at once."""
     with FileLock(folder / ".study.lock"):  # two workers never ask at once, nor take each other for killed
         recover(study, folder)
         trials = []
-        for _ in range(min(cfg.n_jobs, remaining(study, cfg.n_trials))):
+        for _ in range(min(cfg.n_jobs, remaining(study, n_trials))):
             study.sampler = _sampler(cfg, len(study.get_trials(deepcopy=False)))
             trials.append(study.ask(space.distributions))
         locks = [lock_of(folder, trial.number) for trial in trials]

@@ -1,5 +1,6 @@
 """The search space, from overrides in Hydra's sweep grammar."""
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hydra.core.config_loader import ConfigLoader
@@ -7,6 +8,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 
 from fakereal.config.errors import UserError
+from fakereal.config.search import SEARCH_KEYS
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -36,6 +38,11 @@ def parse_space(words: list[str], loader: ConfigLoader | None = None) -> Space:
     A later word replaces an earlier one of the same key. UserError where nothing is searched or a range is empty.
     """
     overrides = {word.get_key_element(): word for word in OverridesParser.create(loader).parse_overrides(words)}
+    for key, word in overrides.items():
+        if word.is_sweep_override() and key.lstrip("+").partition(".")[0] in (*SEARCH_KEYS, "monitor"):
+            raise UserError(
+                f"`{word.input_line}`: {key} says how the search is done, for all its trials. Give one value."
+            )
     space = {key: _distribution(key, word) for key, word in overrides.items() if word.is_sweep_override()}
     if not space:
         raise UserError(f"There is nothing to search: give a key several values, such as {EXAMPLE}, or search=NAME.")
@@ -52,9 +59,14 @@ def _distribution(key: str, word: Override) -> "BaseDistribution":
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     sweep = word.value()
-    log = "log" in (getattr(sweep, "tags", None) or ())
+    tags = set(getattr(sweep, "tags", None) or ())
+    log = "log" in tags
     said = f"{key}={word.input_line.partition('=')[2] if word.input_line else sweep}"
     try:
+        if other := tags - {"log"}:
+            raise ValueError(f"the tag {', '.join(map(repr, sorted(other)))} means nothing here; `log` does")
+        if isinstance(sweep, IntervalSweep) and not (math.isfinite(sweep.start) and math.isfinite(sweep.end)):
+            raise ValueError("its ends must be finite numbers")
         if isinstance(sweep, IntervalSweep):
             whole = isinstance(sweep.start, int) and isinstance(sweep.end, int)
             return (IntDistribution if whole else FloatDistribution)(sweep.start, sweep.end, log=log)
@@ -69,4 +81,6 @@ def _distribution(key: str, word: Override) -> "BaseDistribution":
             return FloatDistribution(first, last, log=log, step=None if log else step)
         return CategoricalDistribution(tuple(dict.fromkeys(word.sweep_string_iterator())))
     except (ValueError, TypeError, AssertionError) as error:
-        raise UserError(f"`{said}` cannot be searched: {error}. Write, for instance, {EXAMPLE}.") from None
+        raise UserError(
+            f"`{said}` cannot be searched: {str(error).rstrip('.')}. Write, for instance, {EXAMPLE}."
+        ) from None

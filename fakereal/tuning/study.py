@@ -28,11 +28,13 @@ INSTEAD_OF = "instead_of"  # user attribute of a trial that takes the place of a
 
 def open_storage(storage: str | None, folder: Path) -> BaseStorage:
     """The journal in `folder`, one at a path, or a database by its URL."""
-    if storage is None or "://" not in storage:
-        return JournalStorage(JournalFileBackend(str(Path(storage) if storage else folder / JOURNAL)))
+    if storage is None:
+        return JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
     try:
+        if "://" not in storage:
+            return JournalStorage(JournalFileBackend(os.path.expanduser(storage)))
         return optuna.storages.get_storage(storage)
-    except Exception as error:  # SQLAlchemy's, its drivers', and missing drivers
+    except Exception as error:  # the system's, SQLAlchemy's, its drivers', and missing drivers
         reason = first_line(error)
         raise UserError(
             f"storage={printable(storage)} cannot be opened: {reason}. Give storage=null for a journal in the study's "

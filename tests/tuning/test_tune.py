@@ -82,6 +82,21 @@ def test_a_search_in_which_all_fails_alike_ends(tune, trials):
     assert states(trials) == ["FAIL"] * 3
 
 
+def test_what_failed_every_trial_can_be_mended(tune, trials, tmp_path, monkeypatch):
+    original = EpochLog.on_train_epoch_end
+
+    def fail(self, *args):
+        raise ValueError("broken on purpose")
+
+    monkeypatch.setattr(EpochLog, "on_train_epoch_end", fail)
+    assert "no trial succeeded" in tune("n_trials=2").text
+    assert tune("n_trials=2").code == 1 and 2 < len(trials()) <= 4, "tried again, and not for ever"
+    failed = len(trials())
+    monkeypatch.setattr(EpochLog, "on_train_epoch_end", original)
+    assert tune("n_trials=2").code == 0 and states(trials)[failed:] == ["COMPLETE"] * 2
+    assert tune("n_trials=2").code == 0 and len(trials()) == failed + 2
+
+
 def test_an_interrupted_trial_goes_on_with_its_settings(tune, trials, stopped_after):
     with stopped_after(8):  # in the second epoch
         stopped = tune("n_trials=2", "trainer.max_epochs=2")
@@ -166,6 +181,9 @@ def test_a_study_of_other_settings_is_not_joined(tune, trials, more, said):
         (("storage=oracle9://nowhere/x",), "storage=oracle9://nowhere/x cannot be opened"),
         (("sampler.n_startup=3",), "sampler.n_startup"),
         (("study='../up'",), "`study`"),
+        (("storage=nowhere/x.log",), "storage=nowhere/x.log cannot be opened"),
+        (("storage=.",), "storage=. cannot be opened"),
+        (("sampler=grid", f"{LR}=interval(0.001,0.002)"), "sampler=grid: `optimizer.lr` is an interval"),
         (("+sampler.nothing=3",), "`sampler.nothing` is no parameter of TPESampler"),
         (("optimzer.lr=1,2",), "optimzer"),
     ],
