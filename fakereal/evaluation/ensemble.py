@@ -1,5 +1,6 @@
 """Several checkpoints that answer together: the mean of their probabilities, and what each of them adds."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def load_members(ckpt_path: str | list[str], tta: str | None, own_data: bool) ->
     `tta`: their test-time augmentation; None: as each checkpoint says. `own_data`: the test split is that of
     their training data, and must then be the same for all of them.
     """
-    paths = [ckpt_path] if isinstance(ckpt_path, str) else list(ckpt_path)
+    paths = paths_of(ckpt_path)
     members = [load_classifier(path) for path in paths]
     for member in members:
         member.classifier.hparams.tta = tta or member.classifier.hparams.tta
@@ -60,6 +61,13 @@ def load_members(ckpt_path: str | list[str], tta: str | None, own_data: bool) ->
                     + (" or choose the data to test on with data=NAME." if key not in PREPROCESSING else ".")
                 )
     return members
+
+
+def paths_of(ckpt_path: str | Sequence[str] | None) -> list[str]:
+    """One path or several, as a list; UserError without any."""
+    if ckpt_path is None:
+        raise UserError("ckpt_path=null: give the path of a checkpoint written by fakereal.train, or a list of them.")
+    return [ckpt_path] if isinstance(ckpt_path, str) else list(ckpt_path)
 
 
 def _must_agree(first: Loaded, own_data: bool) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from fakereal.config.build import build
 from fakereal.config.errors import UserError
-from fakereal.evaluation.ensemble import PREPROCESSING, load_members
+from fakereal.evaluation.ensemble import PREPROCESSING, load_members, paths_of
 from fakereal.models.checkpoint import Loaded
 from fakereal.serving.judge import Judge
 from fakereal.serving.limits import Limits
@@ -25,7 +25,7 @@ def judges_of(cfg: DictConfig, limits: Limits) -> dict[str, Judge]:
     Checkpoints that see images of different sizes cannot answer together. UserError where none of them has a map at
     `cfg.layer`.
     """
-    paths = [cfg.ckpt_path] if isinstance(cfg.ckpt_path, str) else list(cfg.ckpt_path)
+    paths = paths_of(cfg.ckpt_path)
     loaded = [load_members(path, cfg.tta, own_data=False)[0] for path in paths]
     if len({member.digest for member in loaded}) < len(loaded):
         raise UserError("ckpt_path names the same checkpoint twice. Give each once.")

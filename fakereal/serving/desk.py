@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 
 from fakereal.serving.judge import Judge, Judged
 from fakereal.serving.limits import Busy, Limits, Room
@@ -48,6 +49,8 @@ async def received(request: Request) -> FormData:
         return await InMemory(request.headers, request.stream(), max_fields=10).parse()
     except (MultiPartException, KeyError) as error:  # KeyError: a form without its boundary
         raise HTTPException(422, f"The form cannot be read: {getattr(error, 'message', error)}") from error
+    except ClientDisconnect:  # whom nobody can answer any more
+        raise HTTPException(400, "The client has gone.") from None
 
 
 async def files_of(form: FormData, field: str) -> list[tuple[str, bytes]]:
@@ -92,7 +95,8 @@ def programs(desk: Desk, uploads: Uploads) -> FastAPI:
         with desk.room.place():
             form = await received(request)
             name, files = form.get("checkpoint", next(iter(desk.judges))), await files_of(form, "images")
-            if name not in desk.judges:
+            if not isinstance(name, str) or name not in desk.judges:
+                name = getattr(name, "filename", name)
                 raise HTTPException(422, f"checkpoint={name!r} is none of {', '.join(desk.judges)}.")
             if not files:
                 raise HTTPException(422, f"No images came: curl -F images=@photo.jpg {request.url}")

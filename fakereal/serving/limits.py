@@ -1,16 +1,18 @@
 """What one request may ask, and how many at a time."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from anyio import move_on_after
+from anyio import current_time, fail_after, move_on_after
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Of Gradio's own addresses, those that the page uses. Others fetch from the web, serve or store files.
 USED = {"app_id", "cancel", "heartbeat", "info", "queue", "reset", "startup-events", "theme.css", "upload"}
 USED |= {"upload_progress"}
+SILENT_SECONDS, SENDING_SECONDS = 20.0, 300.0  # between two parts of a body, and for all of it, at most
 DROPPED_BYTES, DROPPED_SECONDS = 2**26, 2.0  # of a refused request, at most
 
 
@@ -53,7 +55,10 @@ class Room:
 
 
 class Guard:
-    """Refuses what is larger than a request may be, before it is read, and Gradio's addresses that are not USED."""
+    """Refuses what is larger than a request may be, before it is read, and Gradio's addresses that are not USED.
+
+    And who begins a request and does not send it: while it comes, it has one of the places.
+    """
 
     def __init__(self, app: ASGIApp, limits: Limits):
         self.app, self.limits = app, limits
@@ -69,9 +74,18 @@ class Guard:
         if not declared.isdigit() or int(declared) > left:
             return await _refuse(receive, send, 413, self._too_large)
 
+        coming, ends = True, current_time() + SENDING_SECONDS
+
         async def counted() -> Message:
-            nonlocal left
-            message = await receive()
+            nonlocal left, coming
+            # Afterwards all that comes is that the client has gone, whenever that is.
+            patience = min(SILENT_SECONDS, ends - current_time()) if coming else math.inf
+            try:
+                with fail_after(patience):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, "The request did not come to its end in time. Send it again.") from None
+            coming = message.get("more_body", False)
             left -= len(message.get("body", b""))
             if left < 0:
                 raise HTTPException(413, self._too_large)

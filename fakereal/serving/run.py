@@ -64,8 +64,8 @@ def listening(host: str, port: int | None) -> socket.socket:
         listener.listen(128)
     except OSError as error:
         raise UserError(
-            f"port={port} on host={host} cannot be used ({error.strerror or error}). Give another port, or port=null "
-            "for any that is free."
+            f"port={port} on host={host} cannot be used ({error.strerror or error}). Give another port or "
+            "host, or port=null for any port that is free."
         ) from error
     return listener
 

@@ -3,6 +3,7 @@
 import io
 import threading
 
+import anyio
 import numpy as np
 import pytest
 import torch
@@ -13,8 +14,10 @@ from fakereal.evaluation.ensemble import load_members
 from fakereal.evaluation.reference import fit_reference, pixel_statistics
 
 pytest.importorskip("gradio")
+from fakereal.serving import limits
+from fakereal.serving.desk import Desk, Uploads, programs
 from fakereal.serving.judge import Judge
-from fakereal.serving.limits import Busy, Limits, Room
+from fakereal.serving.limits import Busy, Guard, Limits, Room
 
 LIMITS = Limits(max_file_mb=1, max_request_mb=2, max_pixels=10**6, max_images=4, concurrency=2, queue=1)
 
@@ -80,3 +83,40 @@ def test_a_room_has_places_for_who_works_and_who_waits():
     with room.place(), room.place(), room.place():
         assert room.free == 0
     assert room.free == 3
+
+
+@pytest.mark.parametrize("sent", [[], [b"--b\r\n"]])
+def test_who_begins_a_request_and_sends_no_more_is_refused(monkeypatch, tmp_path, sent):
+    monkeypatch.setattr(limits, "SILENT_SECONDS", 0.1)
+    told = []
+    guarded = Guard(programs(Desk({}, LIMITS), Uploads(tmp_path, LIMITS)), LIMITS)
+    parts = iter(sent)
+
+    async def receive():
+        if (part := next(parts, None)) is None:
+            await anyio.sleep_forever()
+        return {"type": "http.request", "body": part, "more_body": True}
+
+    async def send(message):
+        told.append(message)
+
+    headers = [(b"content-type", b"multipart/form-data; boundary=b"), (b"content-length", b"1000")]
+    scope = {"type": "http", "method": "POST", "path": "/predict", "headers": headers, "query_string": b""}
+    anyio.run(guarded, scope, receive, send)
+    assert told[0]["status"] == 408 and b"did not come to its end" in told[1]["body"]
+
+
+def test_who_goes_away_while_sending_leaves_no_traceback(tmp_path):
+    guarded = Guard(programs(Desk({}, LIMITS), Uploads(tmp_path, LIMITS)), LIMITS)
+
+    async def receive():
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        told.append(message["type"])
+
+    told = []
+    headers = [(b"content-type", b"multipart/form-data; boundary=b"), (b"content-length", b"1000")]
+    scope = {"type": "http", "method": "POST", "path": "/predict", "headers": headers, "query_string": b""}
+    anyio.run(guarded, scope, receive, send)
+    assert told[0] == "http.response.start"

@@ -197,6 +197,8 @@ def test_mistakes_are_told_before_it_starts(run, checkpoints):
     assert done.code == 1 and "ckpt_path=none.ckpt does not exist" in done.text
     done = run("app", f"ckpt_path=[{checkpoints[0]},{checkpoints[0]}]", "port=null")
     assert done.code == 1 and "names the same checkpoint twice" in done.text
+    done = run("app", "ckpt_path=null", "port=null")
+    assert done.code == 1 and "ckpt_path=null: give the path" in done.text
     done = run("app", f"ckpt_path={checkpoints[0]}", "layer=nope", "port=null")
     assert done.code == 1 and "layer=nope: the network has no layer of that name: use layer=" in done.text
     done = run("app", f"ckpt_path={checkpoints[0]}", "limits.concurrency=0", "port=70000")
