@@ -53,7 +53,7 @@ def _figures(evaluation: Evaluation, prefix: str) -> dict[str, Any]:
 
 
 def look(found: dict[str, dict[str, Any]], digest: str) -> dict[str, Any]:
-    """What the ledger is told where they were measured on test: one look, by the figures of validation's best."""
-    best = max(found.values(), key=lambda figures: figures["val/accuracy"])
+    """What the ledger is told of a look at test: by the figures of validation's best, where there is one."""
+    best = max(found.values(), key=lambda figures: figures["val/accuracy"], default={"title": "shortcuts alone"})
     said = {"checkpoint": f"baseline: {best['title']}", "checkpoint_digest": DIGEST, "data_digest": digest}
     return said | {name: best[name] for name in FIGURES if name in best}

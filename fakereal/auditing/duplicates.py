@@ -114,6 +114,6 @@ def write_pairs(path: Path, names: list[str], part: np.ndarray, label: np.ndarra
             for first, second, *more in islice(pairs, WRITTEN):
                 splits = [SPLITS[part[row]] for row in (first, second)]
                 labels = [CLASSES[label[row]] for row in (first, second)]
-                writer.writerow((kind, names[first], names[second], *splits, *labels, *more))
+                writer.writerow((kind, names[first], names[second], *splits, *labels, *(more or ("", ""))))
             whole &= next(pairs, None) is None
     return whole

@@ -39,7 +39,7 @@ def audit(cfg: DictConfig) -> dict[str, Any]:
     complete = write_pairs(out / "duplicates.csv", found.data.images.names, found.part, found.label, _pairs(found))
     figures = as_json(found, lines) | {"duplicates_csv_complete": complete, "seconds": time.monotonic() - begun}
     write_json(out / "audit.json", figures)
-    if any("test/accuracy" in said for said in found.baselines.values()):
+    if found.measured_on == "test" or any("test/accuracy" in said for said in found.baselines.values()):
         record_look(Path(cfg.ledger), look(found.baselines, found.data.images.digest), out)
     _print(first, lines, out / "audit.html")
     return figures

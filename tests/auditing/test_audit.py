@@ -26,7 +26,7 @@ def said(figures, about):
 
 def test_a_sound_data_set_gets_no_warning(tree, audit, tmp_path):
     root = tree(60)
-    figures, text = audit("data=folder", f"data.root={root}")
+    figures, text = audit("data=folder", f"data.root={root}", "data.val_fraction=0.3")
     assert not [line for line in figures["verdicts"] if line["level"] == "warning"], text
     for kind in ("exact", "pixels", "near"):
         assert {figures["duplicates"][kind][key] for key in ("total", "test_images_in_train", "images")} == {0}

@@ -60,6 +60,12 @@ def test_test_is_looked_at_only_where_asked_and_then_counted(tree, audit, tmp_pa
     )
 
 
-def test_with_few_validation_images_there_are_none(tree, audit):
-    figures, _ = audit("data=folder", f"data.root={tree(30)}")
+def test_with_few_validation_images_test_is_looked_at_if_that_is_allowed(tree, audit, tmp_path):
+    words, ledger = ("data=folder", f"data.root={tree(30)}"), tmp_path / "outputs" / "test_ledger.jsonl"
+    figures, _ = audit(*words)
+    assert figures["shortcuts_measured_on"] == "" and figures["shortcuts"] == figures["baselines"] == {}
+    assert "test=true measures them on test" in (tmp_path / "out" / "audit.md").read_text() and not ledger.exists()
+    figures, _ = audit(*words, "test=true")
     assert figures["shortcuts_measured_on"] == "test" and figures["baselines"] == {}
+    [look] = map(json.loads, ledger.read_text().splitlines())
+    assert look["checkpoint_digest"] == "baselines" and "test/accuracy" not in look
