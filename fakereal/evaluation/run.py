@@ -68,6 +68,8 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     names = [data.images.names[row] for row in split.rows]
     write_predictions(out / "predictions.csv", names, evaluation)
     group_names = [data.group_of(name) for name in names]
+    for file in ("groups.csv", "ensemble.csv"):  # of a test before, in the same directory
+        (out / file).unlink(missing_ok=True)
     if groups := by_group(evaluation, group_names):
         write_rows(out / "groups.csv", groups)
     rows = write_members(out / "ensemble.csv", members, probabilities, evaluation) if len(members) > 1 else []

@@ -21,6 +21,7 @@ from fakereal.explanation.layers import NoMap
 from fakereal.explanation.overlay import overlay
 from fakereal.explanation.sheets import GAP, SIDE, Sheet, Tile, draw_sheet
 from fakereal.models.classifier import Classifier
+from fakereal.reporting.folders import Unusable, read_json
 from fakereal.reporting.thumbnails import thumbnail
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,8 @@ def make_gallery(examined: Examined, count: int, device: torch.device) -> list[S
 
 
 def write_gallery(folder: Path, sheets: list[Sheet], examined: Examined) -> None:
-    """Writes a PNG a sheet, and gallery.json with what is where on them."""
+    """Writes a PNG a sheet, and gallery.json with what is where on them, in the place of those of a test before."""
+    _forget(folder)
     if not sheets:
         return
     folder.mkdir(exist_ok=True)
@@ -76,6 +78,16 @@ def write_gallery(folder: Path, sheets: list[Sheet], examined: Examined) -> None
         Image.fromarray(sheet.pixels).save(folder / file)
         said.append({"file": file, "group": sheet.group, "cells": _cells(sheet, examined)})
     write_json(folder / "gallery.json", {"threshold": examined.evaluation.threshold, "sheets": said})
+
+
+def _forget(folder: Path) -> None:
+    """Removes the gallery that is there, and nothing beside it; one that is not whole is replaced file by file."""
+    try:
+        files = [str(sheet["file"]) for sheet in read_json(folder / "gallery.json")["sheets"]]
+    except (Unusable, KeyError, TypeError):
+        return
+    for file in (*files, "gallery.json"):
+        (folder / Path(file).name).unlink(missing_ok=True)
 
 
 def show_sheets(board: Any, split: str, sheets: list[Sheet], step: int = 0) -> None:

@@ -3,6 +3,7 @@
 import shlex
 from math import inf
 
+from fakereal.evaluation.ledger import members_of
 from fakereal.evaluation.monitor import mode_of
 from fakereal.reporting.content import Block, Command, Text, four, p_value, percent, with_interval
 from fakereal.reporting.figures import auroc_of, figure_of, over_seeds, validation_accuracy, validation_images
@@ -61,7 +62,10 @@ def _tested(found: Findings, best: Run) -> list[Block]:
         )
     if best.checkpoint is None:
         return [*blocks, Text(f"Its checkpoint is gone: {best.metrics['checkpoint']} does not exist here.")]
-    blocks.append(Text("To look at the test split once more:" if test else "It is not tested yet. Test it:"))
+    looks = sum(members_of(look) == (best.metrics["checkpoint_digest"],) for look in found.looks)
+    elsewhere = f"It was tested ({looks} in the ledger), but no result lies where this report looks (tests=)."
+    untested = f"{elsewhere} To test it again:" if looks else "It is not tested yet. Test it:"
+    blocks.append(Text("To look at the test split once more:" if test else untested))
     return [*blocks, Command(f"python -m fakereal.test ckpt_path={shlex.quote(str(best.checkpoint))}")]
 
 

@@ -24,10 +24,13 @@ def print_robustness(rows: list[dict[str, Any]], images: str, out: Path, look: i
         losses = [f"{100 * means[loss]:.1f}" for loss in LOSSES]
         table.add_row(name, *cells, f"{100 * means['accuracy']:.1f}", f"{means['auroc']:.3f}", *losses)
     console.print(table)
-    half = {name: [(row[f"{name}_high"] - row[f"{name}_low"]) / 2 for row in rows] for name in ("accuracy", "auroc")}
+    reach = {
+        name: max(max(row[f"{name}_high"] - row[name], row[name] - row[f"{name}_low"]) for row in rows)
+        for name in ("accuracy", "auroc")
+    }
     console.print(
-        f"95% intervals reach at most {100 * max(half['accuracy']):.1f} points to either side of an accuracy, "
-        f"{max(half['auroc']):.3f} of an AUROC; robustness.csv has them all"
+        f"95% intervals reach at most {100 * reach['accuracy']:.1f} points to either side of an accuracy, "
+        f"{reach['auroc']:.3f} of an AUROC; robustness.csv has them all"
     )
     clean = rows[0]
     console.print(

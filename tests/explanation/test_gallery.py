@@ -84,6 +84,10 @@ def test_groups_have_sheets_of_their_own_and_none_is_none(run, image_tree, tmp_p
             assert sheet["group"] in (None, {1: "airplane", 3: "bird", 10: "truck"}.get(number, sheet["group"]))
     assert run("test", *words, "gallery=0", "hydra.run.dir=without").code == 0
     assert not (tmp_path / "without" / "gallery").exists()
+    (folder / "mine.png").touch()
+    assert run("test", words[0], "gallery=0", "hydra.run.dir=tested").code == 0
+    assert [path.name for path in folder.iterdir()] == ["mine.png"], "what is there is of the newest test"
+    assert not (tmp_path / "tested" / "groups.csv").exists()
 
 
 def test_choices_of_known_predictions():

@@ -151,6 +151,14 @@ def test_the_page_needs_no_network_and_says_its_figures_in_words(report, outputs
     assert "#010203" not in page and "currentColor" in page, "the ink of the figures follows the theme"
 
 
+def test_a_test_whose_results_lie_elsewhere_is_no_test_that_was_not_made(run, report, outputs):
+    best = outputs / "sweep" / "lr" / "4"
+    words = ("hydra.run.dir=elsewhere", "ledger=outputs/test_ledger.jsonl")
+    assert run("test", f"ckpt_path={best / 'checkpoints' / 'best.ckpt'}", *words).code == 0
+    text, *_ = report(f"runs={best}", "ledger=outputs/test_ledger.jsonl")
+    assert "It was tested (1 in the ledger), but no result lies where this report looks (tests=)." in text
+
+
 def test_a_single_run_reads_well(report, outputs, change):
     counts = {"val/tn": 11, "val/fp": 5, "val/fn": 7, "val/tp": 9}
     change(outputs / "sweep" / "lr" / "4" / "metrics.json", counts)
