@@ -1,5 +1,6 @@
 """The command line as Hydra needs it: paths quoted for its grammar, flags first, and a choice for each group."""
 
+import os
 import re
 from pathlib import Path
 
@@ -17,6 +18,7 @@ PATH_KEYS = {
     "pretrained_weights",
     "root",
     "runs",
+    "storage",
     "tests",
     "data.root",
     "data.cache_dir",
@@ -27,6 +29,7 @@ PATH_KEYS = {
 }
 
 
+DIRECTORIES = ("hydra.run.dir", "hydra.sweep.dir")  # which Hydra makes itself, `~` and all
 QUOTES = ("'", '"')
 FLAGS = ("--multirun", "-m", "--run", "-r")  # Hydra's that stand alone
 
@@ -65,6 +68,9 @@ def quote_paths(argv: list[str]) -> list[str]:
 
 
 def _quoted(word: str) -> str:
+    key, _, value = word.partition("=")
+    if key in DIRECTORIES and value[:1] == "~":
+        word = f"{key}={os.path.expanduser(value)}"
     match = re.fullmatch(r"(\+{0,2}([\w.]+))=(.*)", word, re.DOTALL)
     if not match or match[2] not in PATH_KEYS or match[3][:1] in QUOTES:
         return word

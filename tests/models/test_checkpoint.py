@@ -20,7 +20,11 @@ def refusal(path) -> str:
 
 def test_missing(tmp_path):
     assert "does not exist" in refusal(tmp_path / "none.ckpt")
-    assert "does not exist" in refusal(tmp_path)
+    assert f"is a folder. Give a checkpoint: ckpt_path={tmp_path / 'FILE'}" in refusal(tmp_path)
+    for inside in ("best.ckpt", "checkpoints/best.ckpt"):
+        (tmp_path / inside).parent.mkdir(exist_ok=True)
+        (tmp_path / inside).touch()
+        assert f"Give a checkpoint: ckpt_path={tmp_path / inside}" in refusal(tmp_path)
 
 
 def test_truncated_at_many_places(checkpoint, tmp_path):
