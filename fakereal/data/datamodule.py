@@ -41,6 +41,7 @@ class ImageDataModule(L.LightningDataModule):
     """
 
     need_both = True  # classes; what only looks at images sets it to False
+    need_split = False  # whether train and test are its authors', and never carved
 
     def __init__(
         self,

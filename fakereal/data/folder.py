@@ -28,8 +28,6 @@ class Folder(ImageDataModule):
     and wins over them. A folder beside these that nothing names is an error: no label is guessed.
     """
 
-    need_split = False
-
     def __init__(
         self,
         *,

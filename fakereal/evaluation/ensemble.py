@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fakereal.config.errors import UserError
+from fakereal.data.known import DATA
 from fakereal.evaluation.evaluation import Evaluation
 from fakereal.models.checkpoint import Loaded, load_classifier
 from fakereal.reporting.rows import write_rows
@@ -73,8 +74,9 @@ def paths_of(ckpt_path: str | Sequence[str] | None) -> list[str]:
 def _must_agree(first: Loaded, own_data: bool) -> tuple[str, ...]:
     if not own_data:
         return PREPROCESSING
-    # CIFAKE's test split is its authors'; of other data it is carved, and another one holds training images.
-    carved = () if first.data["class"] == "Cifake" else ("test_fraction", "split_seed")
+    known = DATA.get(first.data["class"])
+    # Where the test split is not its authors', it is carved, and another one holds training images.
+    carved = () if known and known.need_split else ("test_fraction", "split_seed")
     return (*PREPROCESSING, "class", "images", *carved)
 
 

@@ -15,11 +15,9 @@ from fakereal import CLASSES
 from fakereal.config.build import build
 from fakereal.config.errors import UserError
 from fakereal.config.schema import annotations_of, check, value_problem
-from fakereal.data.cifake import Cifake
 from fakereal.data.datamodule import ImageDataModule
-from fakereal.data.folder import Folder
+from fakereal.data.known import DATA
 from fakereal.data.store.store import write_json
-from fakereal.data.synthetic import Synthetic
 from fakereal.evaluation.ensemble import PREPROCESSING, combine, load_members, mean_threshold, write_members
 from fakereal.evaluation.evaluation import Evaluation
 from fakereal.evaluation.far import Far, FarImages
@@ -35,8 +33,6 @@ from fakereal.training.memory import explained_out_of_memory
 from fakereal.training.provenance import provenance
 
 log = logging.getLogger(__name__)
-# A checkpoint names its data by one of these; nothing else that it says is ever looked up.
-DATA = {cls.__name__: cls for cls in (Cifake, Folder, Synthetic)}
 
 
 def test(cfg: DictConfig) -> dict[str, Any]:

@@ -1,0 +1,9 @@
+"""The data sets that a checkpoint may name: what is tested with it finds its data again."""
+
+from fakereal.data.cifake import Cifake
+from fakereal.data.datamodule import ImageDataModule
+from fakereal.data.folder import Folder
+from fakereal.data.synthetic import Synthetic
+
+# A checkpoint names its data by one of these; nothing else that it says is ever looked up.
+DATA: dict[str, type[ImageDataModule]] = {cls.__name__: cls for cls in (Cifake, Folder, Synthetic)}
