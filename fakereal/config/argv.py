@@ -9,12 +9,13 @@ from hydra.errors import HydraException
 
 from fakereal.config import CONF
 
-PATH_KEYS = {
+PATH_KEYS = {  # and `overrides`, a list of words that Hydra's grammar would take apart too
     "audits",
     "ckpt_path",
     "images",
     "init_from",
     "ledger",
+    "overrides",
     "pretrained_weights",
     "root",
     "runs",

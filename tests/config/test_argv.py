@@ -61,3 +61,9 @@ def test_the_folders_that_hydra_makes_may_lie_at_home(monkeypatch):
     assert quote_paths(words) == [
         "hydra.run.dir='/home/me (1)/run'", "hydra.sweep.dir='/home/me (1)/a b'", "hydra.run.dir='~/as it is'",
     ]  # fmt: skip
+
+
+def test_words_for_other_commands_stay_whole():
+    [word] = quote_paths(["overrides=[data.resident=true,model.compile=true]"])
+    parsed = OverridesParser.create().parse_override(word)
+    assert parsed.value() == ["data.resident=true", "model.compile=true"]
