@@ -16,11 +16,9 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from fakereal.serving.judge import Judge, Judged
-from fakereal.serving.limits import Busy, Limits, Room
+from fakereal.serving.limits import BUSY, HELD_REQUESTS, Busy, Limits, Room
 
-BUSY = "As many wait already as may. Try again in a moment."
 HELD_SECONDS = 60  # of an upload that the page does not ask about
-HELD_REQUESTS = 8  # of the largest size, whose uploads are held at a time
 
 
 class Desk:

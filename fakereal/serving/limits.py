@@ -13,6 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 USED = {"app_id", "cancel", "heartbeat", "info", "queue", "reset", "startup-events", "theme.css", "upload"}
 USED |= {"upload_progress"}
 SILENT_SECONDS, SENDING_SECONDS = 20.0, 300.0  # between two parts of a body, and for all of it, at most
+HELD_REQUESTS = 8  # of the largest size, whose bodies are held at a time; and as many whose uploads are
+BUSY = "As many wait already as may. Try again in a moment."
 DROPPED_BYTES, DROPPED_SECONDS = 2**26, 2.0  # of a refused request, at most
 
 
@@ -57,11 +59,13 @@ class Room:
 class Guard:
     """Refuses what is larger than a request may be, before it is read, and Gradio's addresses that are not USED.
 
-    And who begins a request and does not send it: while it comes, it has one of the places.
+    And who begins a request and does not send it: while it comes, it has one of the places. And bodies that together
+    would fill the memory.
     """
 
     def __init__(self, app: ASGIApp, limits: Limits):
         self.app, self.limits = app, limits
+        self.room = HELD_REQUESTS * limits.request_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -86,12 +90,18 @@ class Guard:
             except TimeoutError:
                 raise HTTPException(408, "The request did not come to its end in time. Send it again.") from None
             coming = message.get("more_body", False)
-            left -= len(message.get("body", b""))
+            size = len(message.get("body", b""))
+            left, self.room = left - size, self.room - size
             if left < 0:
                 raise HTTPException(413, self._too_large)
+            if self.room < 0:
+                raise HTTPException(503, BUSY, {"Retry-After": "1"})
             return message
 
-        await self.app(scope, counted, send)
+        try:
+            await self.app(scope, counted, send)
+        finally:
+            self.room += self.limits.request_bytes - left
 
     @property
     def _too_large(self) -> str:

@@ -120,3 +120,40 @@ def test_who_goes_away_while_sending_leaves_no_traceback(tmp_path):
     scope = {"type": "http", "method": "POST", "path": "/predict", "headers": headers, "query_string": b""}
     anyio.run(guarded, scope, receive, send)
     assert told[0] == "http.response.start"
+
+
+def test_bodies_together_do_not_fill_the_memory(tmp_path):
+    """Sixteen of the largest size at once, where eight may be held; afterwards the room is there again."""
+    room = Limits(**vars(LIMITS) | {"queue": 100})
+    guarded = Guard(programs(Desk({}, room), Uploads(tmp_path, room)), room)
+    whole, told, most = guarded.room, [], 0
+    headers = [(b"content-type", b"multipart/form-data; boundary=b")]
+    scope = {"type": "http", "method": "POST", "path": "/predict", "headers": headers, "query_string": b""}
+
+    async def one():
+        nonlocal most
+        sent = [b'--b\r\nContent-Disposition: form-data; name="images"; filename="a"\r\n\r\n', b"a" * (2**21 - 100)]
+
+        async def receive():
+            nonlocal most
+            await anyio.sleep(0.1 if len(sent) < 2 else 0.01)
+            most = max(most, whole - guarded.room)
+            return (
+                {"type": "http.request", "body": sent.pop(0), "more_body": True}
+                if sent
+                else {"type": "http.disconnect"}
+            )
+
+        async def send(message):
+            told.append(message.get("status"))
+
+        await guarded(scope, receive, send)
+
+    async def all_of_them():
+        async with anyio.create_task_group() as group:
+            for _ in range(16):
+                group.start_soon(one)
+
+    anyio.run(all_of_them)
+    assert told.count(503) == 8 and told.count(400) == 8 and guarded.room == whole
+    assert most <= 9 * room.request_bytes
