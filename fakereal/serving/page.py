@@ -18,9 +18,9 @@ from fakereal.explanation.overlay import colour_bar
 from fakereal.exporting.card import about, figures_of, results_of
 from fakereal.reporting.plots import BLUE, ORANGE
 from fakereal.serving.choices import short_names
-from fakereal.serving.desk import BUSY, Desk, Uploads
+from fakereal.serving.desk import Desk, Uploads
 from fakereal.serving.judge import Judge
-from fakereal.serving.limits import Busy
+from fakereal.serving.limits import BUSY, Busy
 
 TEMPLATES = Path(__file__).parent / "templates"
 TITLE = "Real or AI-generated?"
