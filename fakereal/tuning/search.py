@@ -25,6 +25,7 @@ from fakereal.tuning.space import Space, parse_space
 from fakereal.tuning.study import join_study, keep_copy, lock_of, put_back, recover, remaining
 
 log = logging.getLogger(__name__)
+FORGIVEN = "forgiven"  # user attribute of a study: numbers of trials
 ALIKE = 3  # failed trials, and none else, with the same error: the search ends
 
 
@@ -43,6 +44,7 @@ def search(cfg: DictConfig, words: list[str], loader: ConfigLoader, launcher: La
     OmegaConf.save(cfg, folder / "multirun.yaml")
     with FileLock(folder / ".study.lock"):
         study = join_study(cfg, space, folder)
+        recover(study, folder)
         n_trials = cfg.n_trials + _forgiven(study)
     left = remaining(study, n_trials)
     log.info("Study %s: %d trials of %d are to be begun", study.study_name, left, cfg.n_trials)
@@ -65,16 +67,20 @@ def _refuse_endless(cfg: DictConfig, space: Space) -> None:
     endless = [key for key, kind in space.distributions.items() if getattr(kind, "step", 1) is None]
     if cfg.sampler._target_.endswith("BruteForceSampler") and endless:
         raise UserError(
-            f"sampler=grid: `{endless[0]}` is an interval, without steps. Give choices (0.1,0.2) or a range "
-            "(range(0.1,1,0.1)), or another sampler."
+            f"sampler=grid: `{endless[0]}` has no steps (an interval, or a range with the tag log). Give choices, "
+            "such as 0.1,0.2, or a range(0.1,1,0.1), or another sampler."
         )
 
 
 def _forgiven(study: optuna.Study) -> int:
-    """How many trials failed before, where none ever succeeded: what failed them was mended since, or fails at once."""
+    """How many failed trials do not count: those from before a worker began where none had ever succeeded.
+
+    What failed them was mended since, or fails at once. The study keeps which they are: workers join, and go on.
+    """
     trials = study.get_trials(deepcopy=False)
-    failed = [t for t in trials if t.state == TrialState.FAIL and "error" in t.user_attrs]
-    return len(failed) if all(t.state in (TrialState.FAIL, TrialState.WAITING) for t in trials) else 0
+    if trials and all(trial.state in (TrialState.FAIL, TrialState.WAITING) for trial in trials):
+        study.set_user_attr(FORGIVEN, [trial.number for trial in trials if "error" in trial.user_attrs])
+    return len(study.user_attrs.get(FORGIVEN, ()))
 
 
 def _run_batch(

@@ -93,7 +93,8 @@ def test_what_failed_every_trial_can_be_mended(tune, trials, tmp_path, monkeypat
     assert tune("n_trials=2").code == 1 and 2 < len(trials()) <= 4, "tried again, and not for ever"
     failed = len(trials())
     monkeypatch.setattr(EpochLog, "on_train_epoch_end", original)
-    assert tune("n_trials=2").code == 0 and states(trials)[failed:] == ["COMPLETE"] * 2
+    assert tune("n_trials=1").code == 0 and states(trials)[failed:] == ["COMPLETE"]
+    assert tune("n_trials=2").code == 0 and states(trials)[failed:] == ["COMPLETE"] * 2  # joined, and gone on with
     assert tune("n_trials=2").code == 0 and len(trials()) == failed + 2
 
 
@@ -183,7 +184,7 @@ def test_a_study_of_other_settings_is_not_joined(tune, trials, more, said):
         (("study='../up'",), "`study`"),
         (("storage=nowhere/x.log",), "storage=nowhere/x.log cannot be opened"),
         (("storage=.",), "storage=. cannot be opened"),
-        (("sampler=grid", f"{LR}=interval(0.001,0.002)"), "sampler=grid: `optimizer.lr` is an interval"),
+        (("sampler=grid", f"{LR}=interval(0.001,0.002)"), "sampler=grid: `optimizer.lr` has no steps"),
         (("+sampler.nothing=3",), "`sampler.nothing` is no parameter of TPESampler"),
         (("optimzer.lr=1,2",), "optimzer"),
     ],
