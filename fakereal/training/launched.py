@@ -1,12 +1,9 @@
 """The ranks that Lightning starts for a single run by the same command line."""
 
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import lightning as L
-
-AT_ONCE = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has the latter alone; it ends a process there
 
 
 @contextmanager
@@ -18,6 +15,9 @@ def ending_together(trainer: L.Trainer) -> Iterator[None]:
     try:
         yield
     except Exception:
-        if trainer.strategy.launcher is not None:
-            trainer.strategy.launcher.kill(AT_ONCE)
+        procs = getattr(trainer.strategy.launcher, "procs", [])
+        ranks = [*procs]
+        procs.clear()  # else Lightning, which watches them, would kill this process for their end
+        for process in ranks:
+            process.kill()
         raise

@@ -65,7 +65,9 @@ def train_here(cfg: DictConfig) -> dict[str, Any]:
     if not loggers:  # it refuses to run where nobody listens
         callbacks = [callback for callback in callbacks if not isinstance(callback, LearningRateMonitor)]
     calibration = build(cfg.calibration)
-    trainer = build(cfg.trainer, callbacks=callbacks, logger=loggers)
+    # Which algorithms are fastest may be others each time; and PyTorch then passes over `deterministic`.
+    steady = {"benchmark": False} if cfg.trainer.deterministic else {}
+    trainer = build(cfg.trainer, callbacks=callbacks, logger=loggers, **steady)
 
     with explained_out_of_memory(data.batch_size, classifier.hparams.image_size), ending_together(trainer):
         trainer.fit(classifier, datamodule=data, ckpt_path=resume)

@@ -168,9 +168,3 @@ def test_the_report_takes_one_directory_or_several():
         check(compose("report", ["runs=outputs/sweep", "title=LeNet"]))
         with pytest.raises(UserError, match="`runs` must be"):
             check(compose("report", ["runs=3"]))
-
-
-def test_a_gpu_gives_the_same_bits_where_that_is_asked_for(composed):
-    """PyTorch passes over cudnn.deterministic while it tries out which algorithms are fastest."""
-    for asked, tries in (("false", True), ("true", False)):
-        assert composed(f"trainer.deterministic={asked}").trainer.benchmark is tries

@@ -234,6 +234,7 @@ def test_no_rank_outlives_the_first(quick, tmp_path):
     # The pipes are open for as long as any of the ranks lives.
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1 and "the first rank fails alone" in done.stderr
+    assert "Forcefully terminating" not in done.stderr
 
 
 def test_one_chosen_device_is_not_several():

@@ -76,6 +76,16 @@ def test_the_log_tells_of_validation_where_there_was_one(run, quick):
     assert ["val loss" in line for line in told] == [False, True, False] and all("images/s" in line for line in told)
 
 
+def test_no_algorithms_are_tried_out_where_the_same_bits_are_asked_for(run, quick, monkeypatch):
+    """PyTorch would pass over that wish; Lightning warns of it, which is an error in these tests."""
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    try:
+        done = run("train", *quick, "trainer.deterministic=true")
+        assert done.code == 0 and not torch.backends.cudnn.benchmark, done.text
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
 def test_tensorboard_events_hold_scalars_images_curves_and_hparams(trained):
     _, folder = trained
     events = EventAccumulator(str(folder), size_guidance={"tensors": 0, "images": 0})
