@@ -51,7 +51,7 @@ def identity_of(config: dict[str, Any]) -> str:
     """A digest of what a job trains, of its configuration without what is resolved or chosen for the machine."""
     what = {key: value for key, value in config.items() if key not in ELSEWHERE}
     if isinstance(data := what.get("data"), dict):
-        what["data"] = {key: value for key, value in data.items() if key not in ELSEWHERE_OF_DATA}
+        what["data"] = {key: None if key in ELSEWHERE_OF_DATA else value for key, value in data.items()}
     return sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()
 
 
