@@ -30,6 +30,7 @@ PATH_KEYS = {  # and `overrides`, a list of words that Hydra's grammar would tak
 }
 
 
+NO_CHOICE = {"default", "checkpoint"}  # files of a group that others begin with, or that commands have by themselves
 DIRECTORIES = ("hydra.run.dir", "hydra.sweep.dir")  # which Hydra makes itself, `~` and all
 QUOTES = ("'", '"')
 FLAGS = ("--multirun", "-m", "--run", "-r")  # Hydra's that stand alone
@@ -55,9 +56,9 @@ def refuse_no_choice(words: list[str]) -> None:
 
 def choices_of(group: str) -> list[str]:
     """The files of a group of conf/, such as `model` or `data/augment`; empty where there is no such group."""
-    if not re.fullmatch(r"\w+(/\w+)*", group):
+    if not re.fullmatch(r"\w+(/\w+)*", group) or group.startswith("hydra/"):  # of which Hydra brings more
         return []
-    return sorted(path.stem for path in Path(CONF, group).glob("*.yaml"))
+    return sorted({path.stem for path in Path(CONF, group).glob("*.yaml")} - NO_CHOICE)
 
 
 def quote_paths(argv: list[str]) -> list[str]:
@@ -70,7 +71,7 @@ def quote_paths(argv: list[str]) -> list[str]:
 
 def _quoted(word: str) -> str:
     key, _, value = word.partition("=")
-    if key in DIRECTORIES and value[:1] == "~":
+    if key.lstrip("+") in DIRECTORIES and value[:1] == "~":
         word = f"{key}={os.path.expanduser(value)}"
     match = re.fullmatch(r"(\+{0,2}([\w.]+))=(.*)", word, re.DOTALL)
     if not match or match[2] not in PATH_KEYS or match[3][:1] in QUOTES:

@@ -4,6 +4,7 @@ import difflib
 import re
 from pathlib import Path
 
+import yaml
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
@@ -18,13 +19,22 @@ def unread(cfg: DictConfig) -> list[str]:
     if not HydraConfig.initialized():
         return []
     added = [match[1] for word in HydraConfig.get().overrides.task if (match := ADDED.match(word))]
-    known = {key.partition(".")[0] for key in KEYS} | {path.name for path in Path(CONF).iterdir() if path.is_dir()}
-    written = OmegaConf.to_yaml(cfg)  # where an interpolation reads it
+    if not added:
+        return []
+    known = _known()
+    written = f"{OmegaConf.to_yaml(cfg)}{OmegaConf.to_yaml(HydraConfig.instance().cfg)}"  # where interpolations are
     return [
         f"`{key}` is read by nothing: {_remedy(key, cfg)}"
         for key in added
-        if key not in known and not re.search(rf"\$\{{{key}\b", written)
+        if key not in known and not re.search(rf"\$\{{[^}}]*\b{key}\b", written)
     ]
+
+
+def _known() -> set[str]:
+    """First parts of the keys of any command, the package's groups, and those of the user's own."""
+    of_commands = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in Path(CONF).glob("*.yaml"))
+    groups = {path.name for path in Path(CONF).iterdir() if path.is_dir()} | {*HydraConfig.get().runtime.choices}
+    return {key.partition(".")[0] for key in KEYS}.union(groups, *of_commands)
 
 
 def _remedy(key: str, cfg: DictConfig) -> str:

@@ -57,9 +57,9 @@ def test_a_flag_may_stand_anywhere():
 
 def test_the_folders_that_hydra_makes_may_lie_at_home(monkeypatch):
     monkeypatch.setenv("HOME", "/home/me (1)")
-    words = ["hydra.run.dir=~/run", "hydra.sweep.dir=~/a b", "hydra.run.dir='~/as it is'"]
+    words = ["+hydra.run.dir=~/run", "hydra.sweep.dir=~/a b", "hydra.run.dir='~/as it is'"]
     assert quote_paths(words) == [
-        "hydra.run.dir='/home/me (1)/run'", "hydra.sweep.dir='/home/me (1)/a b'", "hydra.run.dir='~/as it is'",
+        "+hydra.run.dir='/home/me (1)/run'", "hydra.sweep.dir='/home/me (1)/a b'", "hydra.run.dir='~/as it is'",
     ]  # fmt: skip
 
 

@@ -23,8 +23,21 @@ def test_also_where_there_is_no_training(run, command):
     assert stopped.code == 1 and "`ckpt_paht` is read by nothing: did you mean `ckpt_path`?" in stopped.text
 
 
-def test_a_key_that_others_refer_to_is_read(run, quick):
-    done = run("train", *quick, "+rate=2e-4", "optimizer.lr=${rate}", "model.pretrained=false")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("+rate=2e-4", "optimizer.lr=${rate}"),
+        ("+rate=2e-4", "optimizer.lr=${oc.select:rate,1e-3}"),
+        ("+tag=x", "hydra.run.dir=outputs/${tag}"),
+        ("++calibration=null",),
+        ("+mine=a", "hydra.searchpath=[own]"),
+    ],
+)
+def test_a_key_that_others_refer_to_is_read(run, quick, tmp_path, words):
+    (tmp_path / "own" / "mine").mkdir(parents=True)
+    (tmp_path / "own" / "mine" / "a.yaml").write_text("x: 1\n")
+    words = [word.replace("[own]", f"[file://{tmp_path / 'own'}]") for word in words]
+    done = run("train", *quick, *words, "trainer.limit_train_batches=1")
     assert done.code == 0, done.text
 
 
@@ -34,6 +47,7 @@ def test_a_key_that_others_refer_to_is_read(run, quick):
         ("scheduler=null", "scheduler=null: `scheduler` is chosen from constant, cosine, linear, onecycle, step."),
         ("optimizer=", "optimizer=: `optimizer` is chosen from adam, adamw, muon, sgd."),
         ("data/augment=None", "data/augment=None: `data/augment` is chosen from all, "),
+        ("data=null", "data=null: `data` is chosen from cifake, folder, synthetic. Give one"),
     ],
 )
 def test_a_group_without_a_choice_is_told_what_there_is(run, word, said):
