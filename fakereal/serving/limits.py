@@ -12,7 +12,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 # Of Gradio's own addresses, those that the page uses. Others fetch from the web, serve or store files.
 USED = {"app_id", "cancel", "heartbeat", "info", "queue", "reset", "startup-events", "theme.css", "upload"}
 USED |= {"upload_progress"}
-SILENT_SECONDS, SENDING_SECONDS = 20.0, 300.0  # between two parts of a body, and for all of it, at most
+SILENT_SECONDS = 20.0  # between two parts of a body, at most
+SLOWEST = 2**15  # bytes a second, over a whole body
+TOO_SLOW = "The request did not come to its end in time. Send fewer or smaller images."
 HELD_REQUESTS = 8  # of the largest size, whose bodies are held at a time; and as many whose uploads are
 BUSY = "As many wait already as may. Try again in a moment."
 DROPPED_BYTES, DROPPED_SECONDS = 2**26, 2.0  # of a refused request, at most
@@ -78,7 +80,7 @@ class Guard:
         if not declared.isdigit() or int(declared) > left:
             return await _refuse(receive, send, 413, self._too_large)
 
-        coming, ends = True, current_time() + SENDING_SECONDS
+        coming, ends = True, current_time() + SILENT_SECONDS + (int(declared) or left) / SLOWEST
 
         async def counted() -> Message:
             nonlocal left, coming
@@ -88,7 +90,7 @@ class Guard:
                 with fail_after(patience):
                     message = await receive()
             except TimeoutError:
-                raise HTTPException(408, "The request did not come to its end in time. Send it again.") from None
+                raise HTTPException(408, TOO_SLOW) from None
             coming = message.get("more_body", False)
             size = len(message.get("body", b""))
             left, self.room = left - size, self.room - size
