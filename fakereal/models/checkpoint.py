@@ -71,8 +71,8 @@ class Loaded:
 
 def read_checkpoint(path: str | Path, key: str = "ckpt_path") -> dict[str, Any]:
     """The checkpoint as plain values and tensors; a UserError that names `key` where it is none of ours."""
-    path = Path(os.path.expanduser(path))
-    if os.path.isdir(path):
+    given, path = path, Path(os.path.expanduser(path))
+    if given and os.path.isdir(path):
         inside = next((file for file in ("checkpoints/best.ckpt", "best.ckpt") if (path / file).is_file()), "FILE")
         raise UserError(f"{key}={path} is a folder. Give a checkpoint: {key}={path / inside}")
     if not os.path.isfile(path):  # unlike Path's, False for whatever cannot be a path too

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import time
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -150,8 +149,7 @@ class LastCheckpoint(Checkpoint):
         # To be written soon, but not yet: Lightning logs the figures of a step and of an epoch after these hooks, and a
         # run that is killed between would go on without them. A copy, as averaging overwrites weights in between.
         checkpoint = trainer._checkpoint_connector.dump_checkpoint()  # on all ranks: some of it is gathered
-        copy = partial(torch.Tensor.to, device="cpu", copy=True)
-        self.taken = apply_to_collection(checkpoint, torch.Tensor, copy) if trainer.is_global_zero else {}
+        self.taken = apply_to_collection(checkpoint, torch.Tensor, _copied) if trainer.is_global_zero else {}
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
         self._write(trainer)
@@ -189,6 +187,10 @@ class LastCheckpoint(Checkpoint):
             time.sleep(60)  # on other ranks it returns: to exit would kill the first before it has asked
         log.warning("Stopped; nothing is lost. Go on with: %s", _go_on(self.path.parent.parent))
         raise SystemExit(128 + (self.received or signal.SIGTERM))
+
+
+def _copied(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.detach().to("cpu", copy=True)
 
 
 def _go_on(run: Path) -> str:
