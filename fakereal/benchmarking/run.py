@@ -19,7 +19,7 @@ from fakereal.benchmarking.figures.sweeping import sweeping
 from fakereal.benchmarking.figures.training import steps, training
 from fakereal.benchmarking.figures.whole_path import whole_path
 from fakereal.benchmarking.table import printed, write
-from fakereal.config import CONF
+from fakereal.config.argv import choices_of
 from fakereal.config.errors import UserError
 from fakereal.config.schema import check
 from fakereal.reporting.terminal import result_console
@@ -39,7 +39,7 @@ def benchmark(cfg: DictConfig) -> list[Row]:
     check(cfg)
     if cfg.root and not Path(cfg.root).exists():
         raise UserError(f"root={cfg.root} does not exist. Give a folder or archive of images, or leave it out.")
-    known = sorted(path.stem for path in Path(CONF, "model").glob("*.yaml"))
+    known = choices_of("model")
     if unknown := [name for name in cfg.networks if name not in known]:
         raise UserError(f"networks: there is no model named {', '.join(unknown)}. There are: {', '.join(known)}.")
     out = Path(HydraConfig.get().runtime.output_dir)
