@@ -24,13 +24,13 @@ SPECIAL = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
 def check(cfg: DictConfig) -> None:
     """UserError that lists every wrong key and value of the config, with what each may be."""
-    found = list(dict.fromkeys((*problems(cfg), *unread(cfg))))
+    found = list(dict.fromkeys(problems(cfg)))
     if found:
         raise UserError("\n".join(found))
 
 
 def problems(node: DictConfig, path: str = "", skip: frozenset[str] = frozenset()) -> Iterator[str]:
-    """A line for each wrong key or value below a node."""
+    """A line for each wrong key or value below a node; of a whole config, also for what was added and nothing reads."""
     parameters, described = None, None
     if (name := node.get("_target_")) is not None:
         try:
@@ -68,6 +68,8 @@ def problems(node: DictConfig, path: str = "", skip: frozenset[str] = frozenset(
             yield from problems(item, f"{full}.")
         if not objects:
             yield from value_problem(full, _plain(value), annotation)
+    if not path:
+        yield from unread(node)
 
 
 @functools.cache

@@ -12,7 +12,6 @@ from fakereal.config.build import build
 from fakereal.config.errors import UserError
 from fakereal.config.keys import Count
 from fakereal.config.schema import problems, value_problem
-from fakereal.config.unread import unread
 from fakereal.data.store.decode import BadImage, Decoded, Resize
 from fakereal.data.store.entries import Entry
 from fakereal.evaluation.ensemble import PREPROCESSING, Ensemble, combine, load_members
@@ -45,7 +44,7 @@ def ask(cfg: DictConfig) -> Question:
         UserError: names every key that is wrong, or the checkpoint or images that cannot be found.
     """
     # Of either, one is enough here, but not for training, whose ranges the schema states.
-    found = [*problems(cfg, skip=frozenset({"limit"})), *unread(cfg)]
+    found = [*problems(cfg, skip=frozenset({"limit"}))]
     for key, value in (("data.batch_size", cfg.data.batch_size), ("limit", cfg.get("limit"))):
         found += value_problem(key, value, Count | None)
     if found:
