@@ -3,9 +3,10 @@
 from typing import Any, NamedTuple
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, Metric, MetricCollection
+
+from fakereal.models.ranks import of_all_ranks
 
 COUNTED_AT_ONCE = 50  # batches of training: updating metrics takes as long for many images as for few
 
@@ -58,12 +59,8 @@ class EpochFigures(nn.Module):
         states = {name: value.detach().cpu().clone() for name, value in self.state_dict().items()}
         for part in parts:
             part.persistent(False)
-        own = {"metrics": states, "waiting": [[value.cpu() for value in batch] for batch in self.waiting]}
-        if not dist.is_initialized():
-            return [own]
-        ranks: list[Any] = [None] * dist.get_world_size()
-        dist.all_gather_object(ranks, own)
-        return ranks
+        waiting = [[value.cpu() for value in batch] for batch in self.waiting]
+        return of_all_ranks({"metrics": states, "waiting": waiting})
 
     def begin(self, ranks: list[dict[str, Any]] | None, rank: int, world: int, device: torch.device) -> None:
         """A training starts, with the figures `so_far` if it goes on; without, where there are more or fewer ranks now.

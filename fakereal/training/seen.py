@@ -3,12 +3,12 @@
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from lightning.pytorch.callbacks import Callback
 
 from fakereal.data.datamodule import ImageDataModule
 from fakereal.evaluation.far import HeadInputs
 from fakereal.evaluation.reference import LIMIT, Reference, fit_reference, pixel_statistics
+from fakereal.models.ranks import of_all_ranks
 
 
 class ValidationFeatures(Callback):
@@ -32,10 +32,7 @@ class ValidationFeatures(Callback):
 
     def reference(self, data: ImageDataModule) -> Reference:
         """Of the images seen and of the sizes of the train files; to be called on all ranks."""
-        ranks = [(self.features, self.pixels)]
-        if dist.is_initialized():
-            ranks = [None] * dist.get_world_size()
-            dist.all_gather_object(ranks, (self.features, self.pixels))
+        ranks = of_all_ranks((self.features, self.pixels))
         both = ([part for parts in column for part in parts] for column in zip(*ranks, strict=True))
         seen = [torch.cat(parts) if parts else torch.zeros(0, 1) for parts in both]
         return fit_reference(*data.file_sizes("train"), *seen)
