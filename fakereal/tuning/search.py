@@ -22,10 +22,9 @@ from fakereal.config.errors import UserError
 from fakereal.config.schema import annotations_of, check
 from fakereal.config.search import SEARCH_KEYS
 from fakereal.tuning.space import Space, parse_space
-from fakereal.tuning.study import join_study, keep_copy, lock_of, put_back, recover, remaining
+from fakereal.tuning.study import forgive, join_study, keep_copy, lock_of, put_back, recover, remaining
 
 log = logging.getLogger(__name__)
-FORGIVEN = "forgiven"  # user attribute of a study: numbers of trials
 ALIKE = 3  # failed trials, and none else, with the same error: the search ends
 
 
@@ -45,11 +44,11 @@ def search(cfg: DictConfig, words: list[str], loader: ConfigLoader, launcher: La
     with FileLock(folder / ".study.lock"):
         study = join_study(cfg, space, folder)
         recover(study, folder)
-        n_trials = cfg.n_trials + _forgiven(study)
-    left = remaining(study, n_trials)
+        forgive(study)
+    left = remaining(study, cfg.n_trials)
     log.info("Study %s: %d trials of %d are to be begun", study.study_name, left, cfg.n_trials)
     ends = time.monotonic() + (cfg.timeout or math.inf)
-    while time.monotonic() < ends and _run_batch(cfg, n_trials, study, space, folder, launcher):
+    while time.monotonic() < ends and _run_batch(cfg, study, space, folder, launcher):
         _refuse_hopeless(study)
     if cfg.storage:
         keep_copy(study, cfg.storage, folder)
@@ -72,25 +71,12 @@ def _refuse_endless(cfg: DictConfig, space: Space) -> None:
         )
 
 
-def _forgiven(study: optuna.Study) -> int:
-    """How many failed trials do not count: those from before a worker began where none had ever succeeded.
-
-    What failed them was mended since, or fails at once. The study keeps which they are: workers join, and go on.
-    """
-    trials = study.get_trials(deepcopy=False)
-    if trials and all(trial.state in (TrialState.FAIL, TrialState.WAITING) for trial in trials):
-        study.set_user_attr(FORGIVEN, [trial.number for trial in trials if "error" in trial.user_attrs])
-    return len(study.user_attrs.get(FORGIVEN, ()))
-
-
-def _run_batch(
-    cfg: DictConfig, n_trials: int, study: optuna.Study, space: Space, folder: Path, launcher: Launcher
-) -> bool:
+def _run_batch(cfg: DictConfig, study: optuna.Study, space: Space, folder: Path, launcher: Launcher) -> bool:
     """Whether there was a trial left to run; `n_jobs` at once."""
     with FileLock(folder / ".study.lock"):  # two workers never ask at once, nor take each other for killed
         recover(study, folder)
         trials = []
-        for _ in range(min(cfg.n_jobs, remaining(study, n_trials))):
+        for _ in range(min(cfg.n_jobs, remaining(study, cfg.n_trials))):
             study.sampler = _sampler(cfg, len(study.get_trials(deepcopy=False)))
             trials.append(study.ask(space.distributions))
         locks = [lock_of(folder, trial.number) for trial in trials]

@@ -23,6 +23,7 @@ from fakereal.reporting.settings import ignored
 from fakereal.tuning.space import Space
 
 log = logging.getLogger(__name__)
+FORGIVEN = "forgiven"  # user attribute of a study: numbers of failed trials that do not count
 INSTEAD_OF = "instead_of"  # user attribute of a trial that takes the place of an interrupted one, by number
 
 
@@ -93,10 +94,21 @@ def keep_copy(study: optuna.Study, storage: str, folder: Path) -> None:
 
 
 def remaining(study: optuna.Study, n_trials: int) -> int:
-    """How many trials are still to be begun; one that goes on in place of an interrupted one counts once."""
+    """How many trials are still to be begun; of an interrupted one and what goes on in its place, one counts."""
     trials = study.get_trials(deepcopy=False)
     begun = sum(trial.state != TrialState.WAITING for trial in trials)
-    return n_trials - begun + sum(INSTEAD_OF in trial.user_attrs for trial in trials)
+    instead = sum(INSTEAD_OF in trial.user_attrs for trial in trials)
+    return n_trials - begun + instead + len(study.user_attrs.get(FORGIVEN, ()))
+
+
+def forgive(study: optuna.Study) -> None:
+    """Has failed trials not count where none has ever succeeded; asked when a worker begins.
+
+    What failed them was mended since, or fails at once. The study keeps which they are: workers join, and go on.
+    """
+    trials = study.get_trials(deepcopy=False)
+    if trials and all(trial.state in (TrialState.FAIL, TrialState.WAITING) for trial in trials):
+        study.set_user_attr(FORGIVEN, [trial.number for trial in trials if "error" in trial.user_attrs])
 
 
 def lock_of(folder: Path, number: int) -> FileLock:
