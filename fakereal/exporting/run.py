@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterator
 from contextlib import closing
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -69,10 +68,18 @@ def compared_images(given: str | list[str] | None, described: Described) -> np.n
         named = Images(given)
         resize = Resize(described.size, described.aspect, described.filter)
         with closing(decode_all(named, resize)) as decoded:
-            good = (image.pixels for _, image in decoded if isinstance(image, Decoded))
-            found = list(islice(good, COMPARED))
+            found, bad = [], 0
+            for _, image in decoded:
+                if isinstance(image, Decoded):
+                    found.append(image.pixels)
+                else:
+                    bad += 1
+                if len(found) == COMPARED:
+                    break
         if not found:
             raise UserError(f"{named.named}: none of the images can be read, so nothing can be compared.")
+        if bad:
+            log.warning("%s: left out %s that could not be read", named.named, f"{bad:,}")
         pixels = np.stack(found)
     return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
 

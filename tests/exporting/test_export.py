@@ -147,6 +147,7 @@ def test_compared_on_given_images(run, checkpoint, image_tree, tmp_path):
     (tree / "REAL" / "bad.jpg").write_text("not an image")
     done = run("export", f"ckpt_path={checkpoint('cnn')}", "format=torch", "images=tree", "hydra.run.dir=out")
     assert done.code == 0 and "Compared on 6 given images" in done.text
+    assert "images=tree: left out 1 that could not be read" in done.text
 
 
 @pytest.mark.parametrize(
