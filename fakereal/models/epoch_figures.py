@@ -35,7 +35,7 @@ class EpochFigures(nn.Module):
 
     def count(self, seen: Seen) -> tuple[Tensor, Tensor]:
         """Updates loss and metrics; the logits and labels without padding."""
-        real = seen.weight > 0
+        real = seen.weight.nonzero().squeeze(1)  # once: a GPU would wait for each mask
         logits, label = seen.logits[real], seen.label[real]
         self.loss.update(seen.losses[real])
         self.metrics.update(torch.sigmoid(logits), label.int())
