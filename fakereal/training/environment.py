@@ -5,6 +5,7 @@ import os
 import warnings
 
 import torch
+from lightning.pytorch.strategies import SingleDeviceStrategy, Strategy
 from omegaconf import DictConfig, OmegaConf
 
 from fakereal.config.errors import UserError
@@ -64,10 +65,11 @@ def on_several_devices(cfg: DictConfig) -> bool:
     return not one or cfg.trainer.num_nodes > 1
 
 
-def refuse_thawing_in_ddp(cfg: DictConfig) -> None:
-    """DDP looks at the start which parameters have a gradient."""
-    if on_several_devices(cfg) and isinstance(cfg.model.get("freeze"), int):
+def refuse_thawing_in_ddp(freeze: object, strategy: Strategy) -> None:
+    """DDP looks at the start which parameters have a gradient, also where it has one rank."""
+    if isinstance(freeze, int) and not isinstance(strategy, SingleDeviceStrategy):
         raise UserError(
-            f"model.freeze={cfg.model.freeze} (an epoch count) works on one device only: DDP fixes at the start which "
-            "weights it averages. Train with model.freeze=backbone first, then go on with init_from=CKPT."
+            f"model.freeze={freeze} (an epoch count) works on one device only (trainer.devices=1 "
+            "trainer.strategy=auto): DDP fixes at the start which weights it averages. Or train with "
+            "model.freeze=backbone first, then go on with init_from=CKPT."
         )

@@ -32,7 +32,6 @@ LAST = Path("checkpoints", "last.ckpt")
 def train(cfg: DictConfig) -> dict[str, Any]:
     """Trains as the config says; leaves checkpoints, metrics.json and provenance.json in Hydra's directory."""
     check(cfg)
-    refuse_thawing_in_ddp(cfg)
     refuse_clipped_fused(cfg)
     ranks = ranks_to_start(cfg)
     with released():
@@ -68,6 +67,7 @@ def train_here(cfg: DictConfig) -> dict[str, Any]:
     # Which algorithms are fastest may be others each time; and PyTorch then passes over `deterministic`.
     steady = {"benchmark": False} if cfg.trainer.deterministic else {}
     trainer = build(cfg.trainer, callbacks=callbacks, logger=loggers, **steady)
+    refuse_thawing_in_ddp(classifier.hparams.freeze, trainer.strategy)
 
     with explained_out_of_memory(data.batch_size, classifier.hparams.image_size), ending_together(trainer):
         trainer.fit(classifier, datamodule=data, ckpt_path=resume)

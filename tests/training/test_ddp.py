@@ -237,6 +237,15 @@ def test_no_rank_outlives_the_first(quick, tmp_path):
     assert "Forcefully terminating" not in done.stderr
 
 
+def test_thawing_is_refused_by_ddp_alone(run, quick):
+    words = (*quick, "model.freeze=1", "trainer.accelerator=cpu")
+    for several in (("trainer=ddp", "trainer.devices=2"), ("trainer.strategy=ddp",)):
+        refused = run("train", *words, *several)
+        assert refused.code == 1 and "model.freeze=1 (an epoch count) works on one device only" in refused.text
+    alone = run("train", *words, "trainer=ddp", "trainer.strategy=auto")  # whose devices are one, on a CPU
+    assert alone.code == 0, alone.text
+
+
 def test_one_chosen_device_is_not_several():
     for devices, several in (([3], False), (1, False), ("1", False), ([0, 1], True), (2, True), ("auto", True)):
         assert on_several_devices(OmegaConf.create({"trainer": {"devices": devices, "num_nodes": 1}})) is several
