@@ -14,6 +14,7 @@ import tarfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -259,26 +260,24 @@ def test_processes_give_what_one_process_gives(tmp_path, image_tree, pack, build
     np.testing.assert_array_equal(found.gather(np.arange(80)), expected.gather(np.arange(80)))
 
 
-def working(seconds: float) -> None:
-    began = time.thread_time()
-    while time.thread_time() - began < seconds:
-        pass
-
-
 @pytest.mark.parametrize(
-    ("kind", "milliseconds", "left"),
-    [(time.sleep, 0.5, 0), (working, 0.5, 2), (time.sleep, 2.5, 3)],
+    ("waits", "works", "left"),
+    [(0.5, 0, 0), (0, 0.5, 2), (2.5, 0, 3)],
     ids=["others have the cores", "long work", "a slow disk"],
 )
-def test_processes_are_started_for_work_and_for_slow_disks(monkeypatch, kind, milliseconds, left):
-    """Of four tasks of 250 images, those that are left to processes."""
+def test_processes_are_started_for_work_and_for_slow_disks(monkeypatch, waits, works, left):
+    """Of four tasks of 250 images, each of so many milliseconds, those that are left to processes."""
+    clock = SimpleNamespace(wall=0.0, work=0.0)  # a machine with other work would have other times
 
     def decoded(contents, resize):
-        kind(milliseconds / 1000 * len(contents))
+        clock.wall += (waits + works) / 1000 * len(contents)
+        clock.work += works / 1000 * len(contents)
         return contents
 
     monkeypatch.setattr(parallel, "decode_many", decoded)
     monkeypatch.setattr(parallel, "cores", lambda: 2)
+    times = SimpleNamespace(perf_counter=lambda: clock.wall, thread_time=lambda: clock.work)
+    monkeypatch.setattr(parallel, "time", times)
     chunks = iter([[Entry("name", "", -1, b"", 0)] * 250] * 4)
     for _ in parallel._in_this_process(chunks, Resize(8), alone=0.01):
         pass
