@@ -12,6 +12,7 @@ from torch import Tensor
 
 from fakereal.evaluation.intervals import wilson
 from fakereal.evaluation.reference import FEWEST, Reference, pixel_statistics, unit
+from fakereal.models.backbones.layers import classifiers
 from fakereal.models.checkpoint import Loaded
 from fakereal.models.classifier import Classifier
 
@@ -26,8 +27,7 @@ class HeadInputs:
     """What the last layer of a classifier is given while it runs: features (B, D) for each forward pass."""
 
     def __init__(self, classifier: Classifier):
-        head = classifier.backbone.get_classifier()
-        head = head[0] if isinstance(head, tuple | list) else head
+        head = classifiers(classifier.backbone)[0]
         self.passes: list[Tensor] = []
         self.hook = head.register_forward_pre_hook(lambda _, inputs: self.passes.append(pooled(inputs[0].detach())))
 

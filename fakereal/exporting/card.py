@@ -3,14 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from fakereal import __version__
 from fakereal.evaluation.intervals import wilson
 from fakereal.exporting.formats import Described
 from fakereal.models.checkpoint import Loaded
 from fakereal.reporting.folders import Unusable, expand, read_json, results_below
-from fakereal.reporting.page import escape_markdown
+from fakereal.reporting.rendering import escape_markdown, templates_of
 from fakereal.reporting.tested import Tested, join, read_tests
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -48,21 +46,20 @@ def write_card(
     license: str | None,
 ) -> Path:
     """Writes model_card.md beside the file; in the folders `tests`, results of these checkpoints are looked for."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        autoescape=False,
-    )  # fmt: skip
-    environment.filters["md"] = escape_markdown
     said = [about(member) for member in members]
     header = ["", *(str(number) for number in range(1, len(said) + 1))] if len(said) > 1 else ["", ""]
-    page = environment.get_template("model_card.md.jinja").render(
-        file=file.name,
-        described=described,
-        members=said,
-        table=[header, *([name, *map(text_of, said)] for name, text_of in ROWS.items())],
-        tests=[figures_of(test, members) for test in results_of(members, tests)],
-        license=license,
-        version=__version__,
+    page = (
+        templates_of(TEMPLATES, autoescape=False)
+        .get_template("model_card.md.jinja")
+        .render(
+            file=file.name,
+            described=described,
+            members=said,
+            table=[header, *([name, *map(text_of, said)] for name, text_of in ROWS.items())],
+            tests=[figures_of(test, members) for test in results_of(members, tests)],
+            license=license,
+            version=__version__,
+        )
     )
     path = out / "model_card.md"
     path.write_text(page, encoding="utf-8")

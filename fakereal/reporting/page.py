@@ -1,21 +1,19 @@
 """One content, two forms: an HTML page with its figures inside, and Markdown with PNG files beside it."""
 
-import base64
-import io
 import re
 import time
 from functools import partial
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
 import fakereal
 from fakereal import CLASSES
 from fakereal.reporting.charts import INK
-from fakereal.reporting.content import Block, Chart, Picture, Pictures, Section, Tiles
+from fakereal.reporting.content import Block, Chart, Pictures, Section, Tiles
 from fakereal.reporting.plots import save_png
+from fakereal.reporting.rendering import templates_of
 from fakereal.reporting.svg import inline_svg
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -40,8 +38,8 @@ def write_pages(
         "origin": f"Made by fakereal {fakereal.__version__} {command} on {time.strftime('%Y-%m-%d %H:%M')}.",
         "classes": CLASSES,
     }
-    page = _environment(autoescape=True).get_template("report.html.jinja").render(words, svg=_svg, inline=_inline)
-    text = _environment(autoescape=False).get_template("report.md.jinja").render(words)
+    page = templates_of(TEMPLATES, autoescape=True).get_template("report.html.jinja").render(words, svg=_svg)
+    text = templates_of(TEMPLATES, autoescape=False).get_template("report.md.jinja").render(words)
     for block in (block for section in sections for block in section.blocks):
         if isinstance(block, Chart | Pictures | Tiles):
             (out / "figures").mkdir(exist_ok=True)
@@ -58,29 +56,5 @@ def write_pages(
     write(out / f"{name}.html", page)
 
 
-def _environment(autoescape: bool) -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=autoescape,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["md"] = escape_markdown
-    return environment
-
-
-def escape_markdown(text: str) -> str:
-    """Text as Markdown that reads as it is, in a table too."""
-    return re.sub(r"([\\`*|<>\[\]])", r"\\\1", " ".join(text.split()))
-
-
 def _svg(chart: Chart) -> Markup:
     return Markup(inline_svg(chart.figure, chart.name, chart.title, chart.description, INK))
-
-
-def _inline(picture: Picture) -> str:
-    """A data URI: WebP, less than half as large as PNG."""
-    buffer = io.BytesIO()
-    Image.fromarray(picture.pixels).save(buffer, "webp", quality=88)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -1,15 +1,10 @@
 """The page: a Gradio form, and answers in the look of the reports."""
 
-import base64
-import io
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import numpy as np
 from fastapi import FastAPI
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from PIL import Image
 
 from fakereal import CLASSES
 from fakereal.config.errors import UserError
@@ -17,6 +12,7 @@ from fakereal.evaluation.far import REVIEW
 from fakereal.explanation.overlay import colour_bar
 from fakereal.exporting.card import about, figures_of, results_of
 from fakereal.reporting.plots import BLUE, ORANGE
+from fakereal.reporting.rendering import templates_of
 from fakereal.serving.choices import short_names
 from fakereal.serving.desk import Desk, Uploads
 from fakereal.serving.judge import Judge
@@ -106,20 +102,6 @@ def described_by(name: str, judge: Judge, tests: str | list[str] | None) -> str:
 
 def rendered(file: str, **words: Any) -> str:
     """A file of templates/, HTML where it is given no ending."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape="." not in file,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["inline"] = inline
+    templates = templates_of(TEMPLATES, autoescape="." not in file)
     words |= {"classes": CLASSES, "blue": BLUE, "orange": ORANGE}
-    return environment.get_template(f"{file}.html.jinja" if "." not in file else file).render(words)
-
-
-def inline(pixels: np.ndarray) -> str:
-    """A data URI of pixels (H, W, 3)."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "webp", quality=88)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return templates.get_template(f"{file}.html.jinja" if "." not in file else file).render(words)

@@ -8,15 +8,13 @@ import shutil
 import tarfile
 import textwrap
 import zipfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 
-from filelock import FileLock, Timeout
-
 from fakereal.config.errors import UserError
+from fakereal.data.alone import alone
 from fakereal.data.download.transfer import SourceError, cannot_write, fetch
 
 log = logging.getLogger(__name__)
@@ -107,7 +105,7 @@ def fetch_first(sources: Sequence[Source], folder: Path) -> Path:
         return found
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(folder):
+        with alone(folder / "download.lock", f"downloads to {folder}"):
             return _complete(sources, folder) or _ask_each(sources, folder)
     except OSError as error:
         raise cannot_write(folder, error) from error
@@ -141,17 +139,3 @@ def _ask_each(sources: Sequence[Source], folder: Path) -> Path:
             log.warning("%s did not deliver: %s", source.name, error)
             answers.append(f"  {source.name}: {error}")
     raise UserError("\n".join(["CIFAKE could not be downloaded.", *answers, MANUAL]))
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    lock = FileLock(folder / "download.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        log.info("Waiting for another process that downloads to %s", folder)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()

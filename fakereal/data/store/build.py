@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Literal
 from uuid import uuid4
 
-from filelock import FileLock, Timeout
-
 from fakereal.config.errors import UserError
+from fakereal.data.alone import alone
 from fakereal.data.folder_names import FolderNames
 from fakereal.data.progress import share_done
 from fakereal.data.store.decode import Resize
@@ -72,8 +71,9 @@ def obtain(recipe: Recipe, cache: Path) -> Store:
     store, _ = open_store(folder, fingerprint)
     if store is None:
         with _cache_trouble_explained(cache):
+            _refuse_within_a_decoder()
             folder.parent.mkdir(parents=True, exist_ok=True)
-            with _alone(folder):
+            with alone(Path(f"{folder}.lock"), "decodes the same images"):
                 store, reason = open_store(folder, fingerprint)  # somebody else may just have built it
                 if store is None:
                     log.info("Decoding %s (the store is built: %s)", entries.root, reason)
@@ -101,20 +101,10 @@ def _cache_trouble_explained(cache: Path) -> Iterator[None]:
         raise
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    if getattr(multiprocessing.current_process(), "_inheriting", False):  # a decoder that imports its main module
+def _refuse_within_a_decoder() -> None:
+    """A decoder imports its main module."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise UserError("A script that opens images must do so below `if __name__ == '__main__':`.")
-    lock = FileLock(f"{folder}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        log.info("Waiting for another process that decodes the same images")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _build(recipe: Recipe, entries: Entries, fingerprint: str, folder: Path) -> Store:

@@ -2,6 +2,8 @@
 
 from torch import nn
 
+from fakereal.models.backbones.layers import classifiers
+
 
 def set_frozen(backbone: nn.Module, frozen: bool) -> None:
     """Let only the classifier of a timm network train (`frozen`), or all of it.
@@ -25,9 +27,3 @@ def eval_frozen_modules(backbone: nn.Module) -> None:
         parameters = list(module.parameters())
         if parameters and not any(parameter.requires_grad for parameter in parameters):
             module.eval()
-
-
-def classifiers(backbone: nn.Module) -> tuple[nn.Module, ...]:
-    """The layers that give the logits: one, or two of a distilled transformer."""
-    head = backbone.get_classifier()
-    return tuple(head) if isinstance(head, tuple | list) else (head,)

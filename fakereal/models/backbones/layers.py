@@ -1,4 +1,4 @@
-"""What backbones share: pooling to a fixed grid, the check of the input's size, a last layer that starts calmly."""
+"""What backbones share: pooling to a fixed grid, the check of the input's size, last layers and how they start."""
 
 import torch
 from torch import Tensor, nn
@@ -47,14 +47,19 @@ def check_image_size(backbone: nn.Module, height: int, width: int) -> None:
         )
 
 
+def classifiers(backbone: nn.Module) -> tuple[nn.Module, ...]:
+    """The layers that give the logits: one, or two of a distilled transformer."""
+    head = backbone.get_classifier()
+    return tuple(head) if isinstance(head, tuple | list) else (head,)
+
+
 def calm_head(backbone: nn.Module) -> None:
     """Draws a last layer anew whose logits of unit features spread by more than LOUD.
 
     timm's EfficientNets and MobileNets draw weights within 1 / sqrt(number of logits): the spread of 0.7 that they have
     with 1,000 logits is 21 with one, and the first loss many times ln 2.
     """
-    head = backbone.get_classifier()
-    for layer in head if isinstance(head, tuple | list) else (head,):
+    for layer in classifiers(backbone):
         weight = getattr(layer, "weight", None)
         if weight is None or weight.is_meta:  # without values
             continue
