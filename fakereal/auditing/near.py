@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fakereal.auditing.pixels import cosines, to_grey
 from fakereal.data.loader import ImageSet
+from fakereal.data.pixel_statistics import cosines, to_grey
 
 BITS = 64
 BLOCK = 2**22  # hashes compared at a time

@@ -19,7 +19,7 @@ from fakereal.evaluation.ledger import check_ledger, record_look
 from fakereal.reporting.content import Verdict, Verdicts
 from fakereal.reporting.page import write_pages
 from fakereal.reporting.terminal import result_console
-from fakereal.training.environment import prepare
+from fakereal.runtime.environment import prepare
 
 STYLES = {"ok": "green", "note": "cyan", "warning": "bold yellow"}
 

@@ -23,9 +23,9 @@ from fakereal.config.argv import choices_of
 from fakereal.config.errors import UserError
 from fakereal.config.schema import check
 from fakereal.reporting.terminal import result_console
-from fakereal.training.environment import prepare
-from fakereal.training.hardware import hardware
-from fakereal.training.provenance import PACKAGES
+from fakereal.runtime.environment import prepare
+from fakereal.runtime.hardware import hardware
+from fakereal.runtime.provenance import PACKAGES
 
 log = logging.getLogger(__name__)
 LONG = {"whole_path"}  # not among `all`: trains to the end

@@ -15,7 +15,7 @@ CONF = str(_PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.paren
 
 
 def _native_precision(accelerator: str) -> str:
-    from fakereal.training.hardware import native_precision  # imports torch: only when the value is asked for
+    from fakereal.runtime.hardware import native_precision  # imports torch: only when the value is asked for
 
     return native_precision(accelerator)
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fakereal.auditing.pixels import colour_moments, power_spectrum, to_grey
+from fakereal.data.pixel_statistics import colour_moments, power_spectrum, to_grey
 
 DIRECTIONS = 32  # of features: 64 or all separate no better, and 2,048 features stay 0.3 MB
 LIMIT = 4000  # validation images that are enough

@@ -27,10 +27,10 @@ from fakereal.reporting.corruption_plots import curves_figure, examples_figure
 from fakereal.reporting.plots import save_png
 from fakereal.reporting.robustness import print_robustness
 from fakereal.reporting.rows import write_rows
+from fakereal.runtime.environment import prepare
+from fakereal.runtime.memory import explained_out_of_memory
+from fakereal.runtime.provenance import provenance
 from fakereal.training.callbacks import progress_bar
-from fakereal.training.environment import prepare
-from fakereal.training.memory import explained_out_of_memory
-from fakereal.training.provenance import provenance
 
 
 def robustness(cfg: DictConfig) -> dict[str, Any]:

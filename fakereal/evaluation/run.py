@@ -27,10 +27,10 @@ from fakereal.evaluation.output import print_evaluation, write_figures
 from fakereal.explanation.gallery import Examined, make_gallery, write_gallery
 from fakereal.models.checkpoint import Loaded
 from fakereal.reporting.rows import write_rows
+from fakereal.runtime.environment import prepare
+from fakereal.runtime.memory import explained_out_of_memory
+from fakereal.runtime.provenance import provenance
 from fakereal.training.callbacks import progress_bar
-from fakereal.training.environment import prepare
-from fakereal.training.memory import explained_out_of_memory
-from fakereal.training.provenance import provenance
 
 log = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ from fakereal.prediction.question import ALONE, Batch, answer, ask, batches
 from fakereal.prediction.shown import Shown
 from fakereal.reporting.rows import write_rows
 from fakereal.reporting.thumbnails import LEAST, enlarged
-from fakereal.training.memory import explained_out_of_memory
+from fakereal.runtime.memory import explained_out_of_memory
 
 log = logging.getLogger(__name__)
 HEADER = ("path", "prediction", "prob_fake", "explained", "map", "error")

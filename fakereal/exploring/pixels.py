@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fakereal import CLASSES
-from fakereal.auditing.pixels import BATCH_BYTES, to_grey
+from fakereal.auditing.pixels import BATCH_BYTES
 from fakereal.data.loader import ImageSet
+from fakereal.data.pixel_statistics import to_grey
 from fakereal.data.store.parallel import cores
 
 

@@ -18,7 +18,7 @@ from fakereal.exploring.sections import sections
 from fakereal.reporting.content import Text
 from fakereal.reporting.page import write_pages
 from fakereal.reporting.terminal import result_console
-from fakereal.training.environment import prepare
+from fakereal.runtime.environment import prepare
 
 
 def explore(cfg: DictConfig) -> dict[str, Any]:

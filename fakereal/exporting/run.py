@@ -20,7 +20,7 @@ from fakereal.exporting.card import write_card
 from fakereal.exporting.formats import FORMATS, Ask, Described, ask_members
 from fakereal.models.checkpoint import Loaded
 from fakereal.prediction.images import Images
-from fakereal.training.environment import prepare
+from fakereal.runtime.environment import prepare
 
 log = logging.getLogger(__name__)
 TOLERANCE = 1e-4  # of a probability

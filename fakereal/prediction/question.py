@@ -18,7 +18,7 @@ from fakereal.evaluation.ensemble import PREPROCESSING, Ensemble, combine, load_
 from fakereal.models.checkpoint import Loaded
 from fakereal.prediction.answers import Answer
 from fakereal.prediction.images import Images
-from fakereal.training.environment import prepare
+from fakereal.runtime.environment import prepare
 
 ALONE = 0.3  # seconds of decoding after which processes for it are started: they take about as long
 

@@ -18,7 +18,7 @@ from fakereal.prediction.answers import Predictions
 from fakereal.prediction.images import Images
 from fakereal.prediction.question import ALONE, Batch, answer, ask, batches
 from fakereal.prediction.shown import Shown
-from fakereal.training.memory import explained_out_of_memory
+from fakereal.runtime.memory import explained_out_of_memory
 
 log = logging.getLogger(__name__)
 

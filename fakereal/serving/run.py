@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 
 from fakereal.config.errors import UserError
 from fakereal.config.schema import check
-from fakereal.training.environment import prepare
+from fakereal.runtime.environment import prepare
 
 log = logging.getLogger(__name__)
 

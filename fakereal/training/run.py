@@ -15,13 +15,14 @@ from fakereal.config.schema import check
 from fakereal.data.store.sources import printable
 from fakereal.data.store.store import write_json
 from fakereal.models.checkpoint import load_weights, read_checkpoint
+from fakereal.runtime.environment import prepare
+from fakereal.runtime.memory import explained_out_of_memory, released
+from fakereal.runtime.provenance import provenance
 from fakereal.sweeps.jobs import in_sweep
 from fakereal.training.best import best_metrics
-from fakereal.training.environment import prepare, refuse_clipped_fused, refuse_thawing_in_ddp
 from fakereal.training.figures import build_loggers, log_hparams, show_gallery, tensorboard_of
 from fakereal.training.launched import ending_together
-from fakereal.training.memory import explained_out_of_memory, released
-from fakereal.training.provenance import provenance
+from fakereal.training.refusals import refuse_clipped_fused, refuse_thawing_in_ddp
 from fakereal.training.spawned import in_ranks, ranks_to_start
 from fakereal.training.summary import print_summary
 

@@ -30,7 +30,7 @@ from fakereal.config.errors import UserError
 from fakereal.config.ranks import from_outside
 from fakereal.reporting.folders import PRUNED
 from fakereal.sweeps.jobs import in_sweep
-from fakereal.training.environment import on_several_devices
+from fakereal.training.refusals import on_several_devices
 
 WITHIN = "_(spawn|fork|notebook)"  # in the names of strategies that start ranks from within a process
 STOPPING = (signal.SIGINT, signal.SIGTERM)

@@ -9,7 +9,8 @@ from PIL import Image
 
 from fakereal.auditing import near
 from fakereal.auditing.near import close_pairs, correlate
-from fakereal.auditing.pixels import perceptual_hashes, pixel_facts, power_spectrum, to_grey
+from fakereal.auditing.pixels import perceptual_hashes, pixel_facts
+from fakereal.data.pixel_statistics import power_spectrum, to_grey
 
 
 class Images:

@@ -16,7 +16,7 @@ from torch import nn
 
 from fakereal.config.errors import UserError
 from fakereal.data.loader import EpochBatches
-from fakereal.training.environment import on_several_devices
+from fakereal.training.refusals import on_several_devices
 from fakereal.training.spawned import _pickled
 
 RECORDER = '''

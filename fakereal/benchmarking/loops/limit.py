@@ -10,8 +10,8 @@ from fakereal.benchmarking.laps import Lap
 from fakereal.benchmarking.loops.task import begin, network_of
 from fakereal.config.build import build
 from fakereal.models.backbones.small_maps import use_matrix_products
-from fakereal.training.environment import spare_gpu_search
-from fakereal.training.memory import keep_freed_memory
+from fakereal.runtime.environment import spare_gpu_search
+from fakereal.runtime.memory import keep_freed_memory
 
 
 class BareLoop:

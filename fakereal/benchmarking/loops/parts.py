@@ -31,7 +31,7 @@ def forward(checkpoint: str, images: int, batch: int, overrides: list[str]) -> N
     from fakereal.benchmarking.loops.task import composed
     from fakereal.config.build import build
     from fakereal.evaluation.ensemble import Ensemble, load_members
-    from fakereal.training.memory import keep_freed_memory
+    from fakereal.runtime.memory import keep_freed_memory
 
     cfg = composed("predict", [f"ckpt_path={checkpoint}", "images=.", *overrides])
     keep_freed_memory()

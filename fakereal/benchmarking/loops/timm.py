@@ -16,7 +16,7 @@ from timm.utils import AverageMeter
 
 from fakereal.benchmarking.laps import Lap
 from fakereal.benchmarking.loops.task import Task, batches_to_try, begin, best_workers, network_of
-from fakereal.training.environment import spare_gpu_search
+from fakereal.runtime.environment import spare_gpu_search
 
 LOG_INTERVAL = 50
 

@@ -13,7 +13,7 @@ import torch
 
 import fakereal
 from fakereal.data.datamodule import ImageDataModule
-from fakereal.training.hardware import hardware
+from fakereal.runtime.hardware import hardware
 
 PACKAGES = (
     "torch",

@@ -8,11 +8,11 @@ import weakref
 import pytest
 
 from fakereal.config.errors import UserError
-from fakereal.training.memory import explained_out_of_memory, released
+from fakereal.runtime.memory import explained_out_of_memory, released
 
 FAULTS = """
 import resource, sys, torch
-from fakereal.training.memory import keep_freed_memory
+from fakereal.runtime.memory import keep_freed_memory
 
 if sys.argv[1] == "kept":
     keep_freed_memory()

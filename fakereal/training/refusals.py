@@ -1,0 +1,34 @@
+"""Trainings that cannot go well, refused before they begin."""
+
+from lightning.pytorch.strategies import SingleDeviceStrategy, Strategy
+from omegaconf import DictConfig, OmegaConf
+
+from fakereal.config.errors import UserError
+
+
+def refuse_clipped_fused(cfg: DictConfig) -> None:
+    """Under autocast Lightning raises at the first step; in fp32 it clips for fused optimizers too."""
+    precision = str(cfg.trainer.precision)
+    mixed = "mixed" in precision or precision in ("16", "bf16")
+    if cfg.optimizer.get("fused") and cfg.trainer.gradient_clip_val and mixed:
+        raise UserError(
+            f"optimizer.fused=true: under trainer.precision={cfg.trainer.precision} gradients cannot be clipped "
+            f"(trainer.gradient_clip_val={cfg.trainer.gradient_clip_val}). Leave optimizer.fused away, or clip nothing."
+        )
+
+
+def on_several_devices(cfg: DictConfig) -> bool:
+    """Whether the training may have more than one rank; `auto` counts as several, `[3]` is one."""
+    devices = cfg.trainer.devices
+    one = len(devices) == 1 if OmegaConf.is_list(devices) else devices in (1, "1")
+    return not one or cfg.trainer.num_nodes > 1
+
+
+def refuse_thawing_in_ddp(freeze: object, strategy: Strategy) -> None:
+    """DDP looks at the start which parameters have a gradient, also where it has one rank."""
+    if isinstance(freeze, int) and not isinstance(strategy, SingleDeviceStrategy):
+        raise UserError(
+            f"model.freeze={freeze} (an epoch count) works on one device only (trainer.devices=1 "
+            "trainer.strategy=auto): DDP fixes at the start which weights it averages. Or train with "
+            "model.freeze=backbone first, then go on with init_from=CKPT."
+        )
