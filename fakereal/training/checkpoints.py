@@ -21,6 +21,7 @@ from fakereal.evaluation.monitor import mode_of
 from fakereal.reporting.folders import Unusable, command_of, in_placed_sweep, resume_command
 
 log = logging.getLogger(__name__)
+ASKED_EVERY = 8  # steps, where there are several ranks: a GPU waits at each question for what was queued before
 SCHEDULER = (signal.SIGUSR2,) if hasattr(signal, "SIGUSR2") else ()  # sent before time is over
 
 
@@ -96,9 +97,9 @@ class LastCheckpoint(Checkpoint):
     """`last.ckpt` after each epoch, every so many minutes within one (None: never), and when the run is told to stop.
 
     (ModelCheckpoint's `save_last` writes only when the best one was written too.) On Ctrl-C or SIGTERM the step
-    is finished, or the epoch if it is in validation; then last.ckpt is written, and the process says how to go
-    on and exits with 128 + the signal. A handler that raised at once could leave a step half done, and then no
-    checkpoint would be exact.
+    is finished (with several ranks up to ASKED_EVERY), or the epoch if it is in validation; then last.ckpt is
+    written, and the process says how to go on and exits with 128 + the signal. A handler that raised at once could
+    leave a step half done, and then no checkpoint would be exact.
     """
 
     def __init__(self, dirpath: str, every_minutes: Annotated[float, Field(gt=0)] | None = 10.0):
@@ -138,8 +139,9 @@ class LastCheckpoint(Checkpoint):
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         # The gradients of a part of a step are not saved.
         whole = not (batch_idx + 1) % trainer.accumulate_grad_batches
+        asked = trainer.world_size == 1 or not trainer.global_step % ASKED_EVERY
         due = self.received is not None or time.monotonic() - self.saved > self.every
-        if whole and not trainer.is_last_batch and self._some_rank(trainer, due):
+        if whole and asked and not trainer.is_last_batch and self._some_rank(trainer, due):
             self._take(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, *_: Any) -> None:
