@@ -15,12 +15,14 @@ from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
+from optuna.samplers import BruteForceSampler
 from optuna.trial import Trial, TrialState
 
 from fakereal.config.build import build
 from fakereal.config.errors import UserError
 from fakereal.config.schema import annotations_of, check
 from fakereal.config.search import SEARCH_KEYS
+from fakereal.tuning.grid import combinations
 from fakereal.tuning.space import Space, parse_space
 from fakereal.tuning.study import forgive, join_study, keep_copy, lock_of, put_back, recover, remaining
 
@@ -36,7 +38,7 @@ def search(cfg: DictConfig, words: list[str], loader: ConfigLoader, launcher: La
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     _check(cfg)
     space = parse_space(words, loader)
-    _refuse_endless(cfg, space)
+    wanted = _wanted(cfg, space)
     loader.load_sweep_config(cfg, space.example())  # a key that is none is told before there is a study
     folder = Path(cfg.hydra.sweep.dir).absolute()
     folder.mkdir(parents=True, exist_ok=True)
@@ -45,10 +47,10 @@ def search(cfg: DictConfig, words: list[str], loader: ConfigLoader, launcher: La
         study = join_study(cfg, space, folder)
         recover(study, folder)
         forgive(study)
-    left = remaining(study, cfg.n_trials)
-    log.info("Study %s: %d trials of %d are to be begun", study.study_name, left, cfg.n_trials)
+    left = remaining(study, wanted)
+    log.info("Study %s: %d trials of %d are to be begun", study.study_name, left, wanted)
     ends = time.monotonic() + (cfg.timeout or math.inf)
-    while time.monotonic() < ends and _run_batch(cfg, study, space, folder, launcher):
+    while time.monotonic() < ends and _run_batch(cfg, study, space, wanted, folder, launcher):
         _refuse_hopeless(study)
     if cfg.storage:
         keep_copy(study, cfg.storage, folder)
@@ -58,25 +60,36 @@ def search(cfg: DictConfig, words: list[str], loader: ConfigLoader, launcher: La
 
 def _check(cfg: DictConfig) -> None:
     """The keys of the search itself; each job checks its own, which lie below a directory that is not known here."""
-    check(OmegaConf.create({key: cfg[key] for key in ("seed", "monitor", *SEARCH_KEYS) if key in cfg}))
+    # Resolved: a pruner's figures may be those of the trainer, which is checked with the jobs.
+    keys = (key for key in ("seed", "monitor", *SEARCH_KEYS) if key in cfg)
+    check(OmegaConf.create({key: _resolved(cfg[key]) for key in keys}))
 
 
-def _refuse_endless(cfg: DictConfig, space: Space) -> None:
-    """A grid has no end where a range has no steps."""
-    endless = [key for key, kind in space.distributions.items() if getattr(kind, "step", 1) is None]
-    if cfg.sampler._target_.endswith("BruteForceSampler") and endless:
+def _resolved(value: Any) -> Any:
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+
+
+def _wanted(cfg: DictConfig, space: Space) -> int:
+    """How many trials the study is to have: a grid at most all its combinations; UserError where these have no end."""
+    if not issubclass(get_object(cfg.sampler._target_), BruteForceSampler):
+        return cfg.n_trials
+    if (count := combinations(space.distributions)) is None:
+        endless = next(key for key, kind in space.distributions.items() if getattr(kind, "step", 1) is None)
         raise UserError(
-            f"sampler=grid: `{endless[0]}` has no steps (an interval, or a range with the tag log). Give choices, "
+            f"sampler=grid: `{endless}` has no steps (an interval, or a range with the tag log). Give choices, "
             "such as 0.1,0.2, or a range(0.1,1,0.1), or another sampler."
         )
+    return min(cfg.n_trials, count)
 
 
-def _run_batch(cfg: DictConfig, study: optuna.Study, space: Space, folder: Path, launcher: Launcher) -> bool:
-    """Whether there was a trial left to run; `n_jobs` at once."""
+def _run_batch(
+    cfg: DictConfig, study: optuna.Study, space: Space, wanted: int, folder: Path, launcher: Launcher
+) -> bool:
+    """Whether there was a trial left to run of the `wanted` ones; `n_jobs` at once."""
     with FileLock(folder / ".study.lock"):  # two workers never ask at once, nor take each other for killed
         recover(study, folder)
         trials = []
-        for _ in range(min(cfg.n_jobs, remaining(study, cfg.n_trials))):
+        for _ in range(min(cfg.n_jobs, remaining(study, wanted))):
             study.sampler = _sampler(cfg, len(study.get_trials(deepcopy=False)))
             trials.append(study.ask(space.distributions))
         locks = [lock_of(folder, trial.number) for trial in trials]

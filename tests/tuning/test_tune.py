@@ -159,6 +159,23 @@ def test_a_database_is_joined_from_another_directory(tune, tmp_path):
     assert (tmp_path / "elsewhere" / "1" / "metrics.json").exists()
 
 
+def test_a_grid_ends_with_its_last_combination(tune, trials, folder):
+    grid = ("sampler=grid", f"{LR}=choice(0.001,0.002)", "data.batch_size=range(16,48,16)")
+    done = tune(*grid)  # n_trials is more than there are
+    assert done.code == 0 and "4 trials of 4 are to be begun" in done.text, done.text
+    assert states(trials) == ["COMPLETE"] * 4
+    assert len({tuple(trial.params.items()) for trial in trials()}) == 4
+    again = tune(*grid, "n_trials=30")
+    assert again.code == 0 and "0 trials of 4 are to be begun" in again.text and len(trials()) == 4
+    assert "n_trials" not in (folder / "results.csv").read_text()
+
+
+@pytest.mark.parametrize("chosen", ["sampler=random", "sampler=gp", "pruner=hyperband", "pruner=median"])
+def test_each_sampler_and_pruner_runs(tune, trials, chosen):
+    done = tune(chosen, "n_trials=1")
+    assert done.code == 0 and states(trials) == ["COMPLETE"], done.text
+
+
 @pytest.mark.parametrize(
     "more, said",
     [
