@@ -81,16 +81,20 @@ def _how_near(found: Findings) -> str:
 
 def _false_alarms(found: Findings) -> str:
     """How rarely two images that have nothing to do with each other would be taken for near-duplicates."""
+    from scipy.stats import beta
+
+    if not found.near.complete:
+        return "The search was stopped, so that no rate of false alarms can be told."
     real, fake = (int((found.label[found.same.first] == label).sum()) for label in (0, 1))
     if not real or not fake:
         return "There is one class only, so that no rate of false alarms can be told."
     mixed = found.label[found.near.pairs].sum(1) == 1
     close, alarms = int(mixed.sum()), int((mixed & found.near.found).sum())
     pairs = f"Of {real * fake:,} pairs of a real and a fake image, which are strangers as a rule, {close:,} are close "
-    rate = max(alarms, 3) / (real * fake)  # of none in n, 3 / n is the upper end of a 95% interval
-    most = "at most " if alarms <= 3 else ""
+    most = beta.ppf(0.95, alarms + 1, real * fake - alarms) if alarms < real * fake else 1.0  # Clopper & Pearson 1934
     return (
-        f"{pairs}and {alarms:,} were found: false alarms are {most}{rate:.1g} of all such pairs. Where fakes are made "
+        f"{pairs}and {alarms:,} were found: false alarms are at most {most:.1g} of all such pairs (95% bound, were the "
+        "pairs independent of each other). Where fakes are made "
         "from the real images themselves, pairs across the classes are no false alarms but what was to be expected."
     )
 

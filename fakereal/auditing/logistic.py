@@ -10,7 +10,7 @@ Classifier = Callable[[np.ndarray], np.ndarray]
 def fit_logistic(features: np.ndarray, labels: np.ndarray, penalty: float = 1.0) -> Classifier:
     """A function from features (M, F) to the log-odds (M,) of label 1, fitted to (N, F) and labels (N,) of 0 and 1.
 
-    Features are standardised; constant ones are left out. `penalty` is half of L2's weight on the standardised
+    Features are standardised; constant ones are left out. `penalty` / 2 is the weight of the squared standardised
     coefficients, the log-likelihood being a sum over images (as scikit-learn's C = 1). Fitted by L-BFGS.
     """
     from scipy.optimize import minimize

@@ -95,14 +95,15 @@ class ImageDataModule(L.LightningDataModule):
         if self.images is None:
             self.images = self.open_images()
         if not self.splits:
-            rows = self._rows()
+            rows = self.dealt()
             if self.drop_duplicates:
                 rows = self._without_leaked(rows)
             elif stage == "fit":
                 self._tell_leaked(rows)
             self.splits = {name: Split(self.images, held) for name, held in rows.items()}
 
-    def _rows(self) -> dict[str, np.ndarray]:
+    def dealt(self) -> dict[str, np.ndarray]:
+        """The rows of each split, before `drop_duplicates`."""
         table = self.images.table
         split = table["split"].copy()
         free = np.flatnonzero(split == UNSPLIT)
@@ -156,6 +157,10 @@ class ImageDataModule(L.LightningDataModule):
         split, trainer = self.rows_of(name), self.trainer
         if name == "train" and self.resident:
             split = Split(split.images, split.rows, pixels=False)
+        if name == "val" and trainer and trainer.limit_val_batches != 1.0:
+            # The first batches alone are of one class, and of one folder: of a quick try they are a draw of all.
+            drawn = np.random.default_rng(self.split_seed).permutation(len(split))
+            split = Split(split.images, split.rows[drawn])
         rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
         batches = EpochBatches(len(split), self.batch_size, shuffle=shuffle, seed=self.seed, rank=rank, world=world)
         if shuffle and trainer:

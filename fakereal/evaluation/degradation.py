@@ -16,7 +16,7 @@ def cell_figures(evaluation: Evaluation, clean_oracle: float | None = None) -> d
     """Figures of one corruption at one severity, by name, with 95% intervals as NAME_low and NAME_high.
 
     accuracy: at the frozen threshold (Wilson).
-    auroc: bootstrap within the classes.
+    auroc: score interval (Newcombe).
     oracle_accuracy, oracle_threshold: the best that any threshold reaches, found on these very images: no figure
         to expect of anybody who does not know their labels.
     lost_to_threshold: oracle_accuracy - accuracy, which another threshold would win back. Of clean images too it
@@ -68,7 +68,7 @@ def verdict(rows: list[dict[str, Any]]) -> str:
         f"{clean['accuracy']:.1%} clean, AUROC {worst['auroc']:.3f} against {clean['auroc']:.3f}."
     )
     if worst["accuracy"] >= clean["accuracy_low"]:
-        return f"{said} That is within the interval of the clean images: neither threshold nor ranking fails."
+        return f"{said} That is within the interval of the clean images: too little to say what fails."
     threshold, ranking = (100 * worst[name] for name in LOSSES)
     fails = "both threshold and ranking fail"
     if max(threshold, ranking) > 2 * min(threshold, ranking):

@@ -1,6 +1,5 @@
 """All figures of a set of predictions: one place for every command that has some."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,7 @@ from torchmetrics.functional.classification import binary_precision_recall_curve
 
 from fakereal import CLASSES
 from fakereal.evaluation.calibration import brier, calibration_error, fpr_at_tpr, log_losses, precision_at
-from fakereal.evaluation.intervals import bootstrap, wilson
+from fakereal.evaluation.intervals import bootstrap, of_two_rates, wilson
 from fakereal.evaluation.ranking import auroc_with_interval, average_precision_with_interval
 
 PREVALENCES = (0.1, 0.01)  # of FAKE among what a detector meets; in most test splits it is one half
@@ -40,7 +39,7 @@ class Evaluation:
         return counts
 
     def per_class(self) -> list[dict[str, Any]]:
-        """Precision and recall with Wilson intervals, F1 with a bootstrap interval, and support, for each class.
+        """Precision and recall with Wilson intervals, F1 with one of both rates, and support, for each class.
 
         None is what is not defined: recall of a class without images, precision of one that no image was called,
         and all but recall where `both` is False.
@@ -49,6 +48,7 @@ class Evaluation:
         rows = []
         for label, cls in enumerate(CLASSES):
             right, said, there = counts[label, label], counts[:, label].sum(), counts[label].sum()
+            f1, f1_interval = self.f1(label) if self.both else (None, None)
             rows.append(
                 {
                     "class": cls,
@@ -56,8 +56,8 @@ class Evaluation:
                     "precision_interval": wilson(right, said),
                     "recall": right / there if there else None,
                     "recall_interval": wilson(right, there),
-                    "f1": 2 * right / max(1, said + there) if self.both else None,
-                    "f1_interval": bootstrap(_f1_of(label), self.labels, self.predictions) if self.both else None,
+                    "f1": f1,
+                    "f1_interval": f1_interval,
                     "support": int(there),
                 }
             )
@@ -84,20 +84,35 @@ class Evaluation:
         return self._with_interval(brier)
 
     def fpr_at_95_tpr(self) -> tuple[float, tuple[float, float]]:
-        """Share of REAL called FAKE where 95% of FAKE are found, with its bootstrap interval."""
-        return self._with_interval(fpr_at_tpr)
+        """Share of REAL called FAKE where 95% of FAKE are found; the wider of its bootstrap and Wilson intervals."""
+        value, (low, high) = self._with_interval(fpr_at_tpr)
+        real = int((self.labels == 0).sum())
+        least, most = wilson(round(value * real), real)
+        return value, (min(low, least), max(high, most))
 
     def precision_at(self, prevalence: float) -> tuple[float, tuple[float, float]]:
-        """Precision of FAKE where `prevalence` of all images are FAKE, with its bootstrap interval."""
+        """Precision of FAKE where `prevalence` of all images are FAKE, with an interval of both rates."""
+        (tn, fp), (fn, tp) = self.confusion().tolist()
 
-        def precision(labels: np.ndarray, probabilities: np.ndarray) -> float:
-            called = probabilities >= self.threshold
-            return precision_at(prevalence, called[labels == 1].mean(), called[labels == 0].mean())
+        def precision(found: np.ndarray, alarms: np.ndarray) -> np.ndarray:
+            return precision_at(prevalence, found, alarms)
 
-        return self._with_interval(precision)
+        value = precision_at(prevalence, tp / (tp + fn), fp / (fp + tn))
+        return float(value), of_two_rates(precision, (tp, tp + fn), (fp, fp + tn))
+
+    def f1(self, label: int) -> tuple[float, tuple[float, float]]:
+        """F1 of a class (harmonic mean of precision and recall), with an interval of both classes' rates."""
+        counts = self.confusion()
+        there, others = counts[label].sum(), counts[1 - label].sum()
+        right, wrong = counts[label, label], counts[1 - label, label]
+
+        def f1(recall: np.ndarray, alarms: np.ndarray) -> np.ndarray:
+            return 2 * there * recall / (there * (1 + recall) + others * alarms)
+
+        return float(2 * right / (there + right + wrong)), of_two_rates(f1, (right, there), (wrong, others))
 
     def auroc(self) -> tuple[float, tuple[float, float]]:
-        """Area under the ROC curve with its bootstrap interval."""
+        """Area under the ROC curve with its score interval (Newcombe 2006)."""
         return auroc_with_interval(self.labels, self.probabilities)
 
     def average_precision(self) -> tuple[float, tuple[float, float]]:
@@ -144,13 +159,3 @@ class Evaluation:
             add(f"precision_fake_at_{prevalence:g}", *(self.precision_at(prevalence) if defined else undefined))
         (tn, fp), (fn, tp) = self.confusion().tolist()
         return figures | {f"{prefix}{name}": n for name, n in dict(tn=tn, fp=fp, fn=fn, tp=tp).items()}
-
-
-def _f1_of(label: int) -> Callable[[np.ndarray, np.ndarray], float]:
-    """F1 of a class, of labels (N,) and predictions (N,)."""
-
-    def f1(labels: np.ndarray, predictions: np.ndarray) -> float:
-        said, there = predictions == label, labels == label
-        return float(2 * (said & there).sum() / max(1, said.sum() + there.sum()))
-
-    return f1

@@ -80,6 +80,6 @@ def looks_at(data_digest: str, ledger: Path) -> list[dict[str, Any]]:
 
 
 def members_of(entry: dict[str, Any]) -> tuple[str, ...]:
-    """The digest of the tested checkpoint, or of each one of an ensemble."""
+    """The digest of the tested checkpoint, or of each one of an ensemble, whose order means nothing."""
     said = entry.get("checkpoint_digest") or ()
-    return (said,) if isinstance(said, str) else tuple(said)
+    return (said,) if isinstance(said, str) else tuple(sorted(said))

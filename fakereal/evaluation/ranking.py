@@ -6,7 +6,7 @@ Scores are sorted once and not for each resample: an AUROC of 20,000 images with
 
 import numpy as np
 
-from fakereal.evaluation.intervals import bootstrap
+from fakereal.evaluation.intervals import auroc_interval, bootstrap
 
 
 def auroc(labels: np.ndarray, scores: np.ndarray) -> float:
@@ -18,9 +18,9 @@ def auroc(labels: np.ndarray, scores: np.ndarray) -> float:
 
 
 def auroc_with_interval(labels: np.ndarray, scores: np.ndarray) -> tuple[float, tuple[float, float]]:
-    """`auroc` with its bootstrap interval; both labels must be there."""
-    labels, ranks = np.asarray(labels), _ranks(scores)
-    return _area(labels, ranks), bootstrap(_area, labels, ranks)
+    """`auroc` with its score interval; both labels must be there."""
+    area, fake = auroc(labels, scores), int((np.asarray(labels) == 1).sum())
+    return area, auroc_interval(area, fake, len(labels) - fake)
 
 
 def average_precision_with_interval(labels: np.ndarray, scores: np.ndarray) -> tuple[float, tuple[float, float]]:

@@ -54,11 +54,16 @@ def test(cfg: DictConfig) -> dict[str, Any]:
             trainer.test(member.classifier, datamodule=data, verbose=False)
     warn_of_other_images(cfg.data, data, members[0])
     split, probabilities = data.splits["test"], np.stack(collected.members)
+    if bad := int((~np.isfinite(probabilities)).any(0).sum()):
+        raise UserError(
+            f"ckpt_path={cfg.ckpt_path}: the network gave no number (nan) for {bad:,} of {len(split):,} images. Try "
+            "trainer.precision=32-true."
+        )
     evaluation = Evaluation(split.labels, combine(probabilities), mean_threshold(members))
 
     far.see_sizes(*data.file_sizes("test"))
     distance = {f"test/far/{name}": figure for name, figure in far.figures().items()}
-    metrics = {**evaluation.flat("test/"), **without_leaked(evaluation, data), **distance, **origin(members)}
+    metrics = {**evaluation.flat("test/"), **without_leaked(evaluation, data, members), **distance, **origin(members)}
     metrics["data_digest"] = data.images.digest
     entry, look = record_look(Path(cfg.ledger), metrics, out)
     names = [data.images.names[row] for row in split.rows]
@@ -143,10 +148,15 @@ def warn_of_other_images(node: DictConfig, data: ImageDataModule, loaded: Loaded
         log.warning("The images are not those of training: a test split carved anew may hold former training images")
 
 
-def without_leaked(evaluation: Evaluation, data: ImageDataModule) -> dict[str, Any]:
-    """Accuracy over the test images whose pixels do not also stand in train or val; empty where all are new."""
+def without_leaked(evaluation: Evaluation, data: ImageDataModule, members: list[Loaded]) -> dict[str, Any]:
+    """Accuracy over the test images whose pixels do not also stand in train or val; empty where all are new.
+
+    What data.drop_duplicates leaves out counts as seen unless all networks were trained without it.
+    """
     hashes = data.images.table["pixel_hash"]
-    seen = np.concatenate([data.splits[name].rows for name in ("train", "val")])
+    dropped = all(member.data.get("drop_duplicates") for member in members)
+    dealt = {name: split.rows for name, split in data.splits.items()} if dropped else data.dealt()
+    seen = np.concatenate([dealt[name] for name in ("train", "val")])
     new = ~np.isin(hashes[data.splits["test"].rows], hashes[seen])
     if new.all() or not new.any():
         return {}

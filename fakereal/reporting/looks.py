@@ -32,7 +32,7 @@ def looks_blocks(found: Findings) -> list[Block]:
     rows = []
     for number, look in enumerate(found.looks, start=1):
         digests = members_of(look)
-        members = ", ".join(runs.get((digest,), digest[:12]) for digest in digests)
+        members = ", ".join(sorted(runs.get((digest,), digest[:12]) for digest in digests))
         figures = [known_interval(look, name, form) for name, form in FIGURES]
         rows.append([str(number), str(look.get("time", "")), members, *figures])
     if len(rows) > SHOWN:

@@ -116,8 +116,9 @@ def _intervals(found: Findings) -> list[Block]:
     """What each kind of interval in this report tells, and what it does not."""
     texts = [
         "All intervals are 95%. Accuracy of one run: Wilson's score interval; it tells how much a figure on that many "
-        "images can be luck, and not how much another seed would change it. AUROC and loss: percentile bootstrap over "
-        "the images; runs of older versions have none on validation."
+        "images can be luck, and not how much another seed would change it. AUROC: score interval "
+        "(Newcombe 2006); loss: percentile bootstrap over the images. Runs of older versions have other intervals of "
+        "an AUROC, or none on validation."
     ]
     if any(len(group.runs) > 1 for group in found.groups):
         texts.append(

@@ -71,7 +71,11 @@ def _plots(study: "Study") -> list[tuple[str, str, Callable[[], Axes]]]:
     ]
     if len(searched) > 1:
         made += [
-            ("importance", "What matters: share of the metric's variance", lambda: plots.plot_param_importances(study)),
+            (
+                "importance",
+                "What matters among the best (PED-ANOVA)",
+                lambda: plots.plot_param_importances(study),
+            ),
             ("parallel", "Settings of each trial", lambda: plots.plot_parallel_coordinate(study, params=searched[:6])),
             ("contour", "The two settings that matter most", lambda: plots.plot_contour(study, params=searched[:2])),
         ]

@@ -132,7 +132,7 @@ def ensembles_table(found: Findings) -> Table:
     runs = {run.metrics["checkpoint_digest"]: found.ref(run) for run in found.runs}
     rows = []
     for test in found.tests.ensembles:
-        members = ", ".join(runs.get(digest, digest[:12]) for digest in test.digests)
+        members = ", ".join(sorted(runs.get(digest, digest[:12]) for digest in test.digests))
         images = f"{test.metrics['test/images']:,}"
         rows.append([found.ref(test), members, *_test_cells(test), images, str(test.folder)])
     return Table(("#", "members", *TESTED, "images", "test"), rows)

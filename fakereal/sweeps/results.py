@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import logging
+import math
 import re
 import sys
 from pathlib import Path
@@ -84,7 +85,7 @@ def tabulate(rows: list[dict[str, Any]], monitor: str) -> tuple[list[str], list[
     named = (f"{name}{end}" for name in (monitor, *SHOWN) for end in ("", "_low", "_high"))
     figures = list(dict.fromkeys(name for name in named if any(name in row["metrics"] for row in rows)))
     sign = 1 if mode_of(monitor) == "min" else -1
-    ranked = sorted(rows, key=lambda row: sign * row["metrics"].get(monitor, sign * float("inf")))
+    ranked = sorted(rows, key=lambda row: _last_if_none(sign * row["metrics"].get(monitor, math.nan)))
     header = ["job", *varied, *figures, "error"]
     body = [
         [row["job"], *(row["overrides"].get(key, "") for key in varied)]
@@ -93,6 +94,11 @@ def tabulate(rows: list[dict[str, Any]], monitor: str) -> tuple[list[str], list[
         for row in ranked
     ]
     return header, body
+
+
+def _last_if_none(value: float) -> tuple[bool, float]:
+    """As a key to sort by: no number is neither larger nor smaller than others."""
+    return math.isnan(value), 0.0 if math.isnan(value) else value
 
 
 def as_text(header: list[str], body: list[list[Any]]) -> tuple[list[str], list[list[str]]]:

@@ -32,7 +32,7 @@ def print_summary(cfg: DictConfig, metrics: dict[str, Any], out: Path) -> None:
         rows["calibrated"] = "no: temperature 1, threshold 0.5"
     else:
         rows |= {
-            "  accuracy": said("calibrated/accuracy", percent),
+            "  accuracy": f"{said('calibrated/accuracy', percent)}, of the images it was fitted on",
             "  loss": said("calibrated/loss"),
             "  calibration error": said("calibrated/ece"),
         }

@@ -2,12 +2,15 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from fakereal.data.folder import Folder
+from fakereal.evaluation.evaluation import Evaluation
+from fakereal.evaluation.run import without_leaked
 
 
 @pytest.fixture
@@ -81,3 +84,13 @@ def test_a_training_without_them_has_no_leaked_test_images(leaky, run, quick, tm
         tested = run("test", f"ckpt_path={ckpt_path}", f"hydra.run.dir={tmp_path / 'test' / name}", "threads=1")
         figures = json.loads((tmp_path / "test" / name / "metrics.json").read_text())
         assert tested.code == 0 and ("test/without_leaked/accuracy" in figures) == leaked
+
+
+def test_a_network_that_saw_them_is_told_of_them_whatever_the_test_leaves_out(leaky):
+    data = opened(leaky, "test", drop_duplicates=True)
+    labels = data.splits["test"].labels
+    evaluation = Evaluation(labels, labels.astype(float), 0.5)
+    seen, unseen = (SimpleNamespace(data={"drop_duplicates": dropped}) for dropped in (False, True))
+    for members in ([seen], [unseen, seen]):
+        assert without_leaked(evaluation, data, members)["test/without_leaked/images"] == len(labels) - 4
+    assert without_leaked(evaluation, data, [unseen]) == {}

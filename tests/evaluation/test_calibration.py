@@ -140,3 +140,23 @@ def test_without_calibration_nothing_is_fitted(run, quick, tmp_path):
     assert metrics["val/calibrated/accuracy"] == pytest.approx(metrics["val/accuracy"])
     wrong = run("train", *quick, "calibration.threshold=best", "calibration.max_fpr=2")
     assert wrong.code == 1 and "calibration.threshold" in wrong.text and "calibration.max_fpr" in wrong.text
+
+
+def test_a_flawless_validation_does_not_ask_for_certainty():
+    generator = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 500)
+    logits = np.where(labels, 1, -1) * generator.uniform(1, 4, 1000)
+    assert 0.1 < fit_temperature(logits, labels) < 1  # 0.05, the least there is, without smoothed labels
+
+
+def test_where_no_cut_has_few_enough_false_alarms_the_highest_is_taken():
+    probabilities = np.r_[np.full(50, 1.0), np.linspace(0, 0.5, 450), np.full(500, 1.0)]
+    assert choose_threshold(probabilities, np.repeat([0, 1], 500), "fpr", 0.01) == 1.0
+
+
+def test_the_order_of_images_of_one_probability_means_nothing():
+    labels, constant = np.repeat([0, 1], 500), np.full(1000, 0.5)
+    assert calibration_error(labels, constant) == pytest.approx(0)
+    half = np.where(np.arange(1000) % 2, 0.5, 0.7)
+    shuffled = np.random.default_rng(0).permutation(1000)
+    assert calibration_error(labels, half) == pytest.approx(calibration_error(labels[shuffled], half[shuffled]))

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
 
-from fakereal.evaluation.intervals import auroc_interval, bootstrap, t_interval, wilson
+from fakereal.evaluation.evaluation import Evaluation
+from fakereal.evaluation.intervals import auroc_interval, bootstrap, of_two_rates, t_interval, wilson
 
 
 @pytest.mark.parametrize(
@@ -74,3 +75,23 @@ def test_the_interval_of_an_auroc_at_its_ends():
     assert auroc_interval(0.0, 3, 3) == pytest.approx((0, 1 - low))
     low, high = auroc_interval(0.5, 5000, 5000)
     assert low == pytest.approx(0.5 - 1.96 / np.sqrt(30000), abs=1e-3) and low + high == pytest.approx(1)
+
+
+def test_an_interval_of_two_rates_covers_also_where_one_is_hardly_ever_seen():
+    generator = np.random.default_rng(0)
+    recall, alarms, prevalence = 0.98, 0.002, 0.01
+
+    def precision(found, wrong):
+        return prevalence * found / (prevalence * found + (1 - prevalence) * wrong)
+
+    counts = [(int(generator.binomial(200, recall)), int(generator.binomial(200, alarms))) for _ in range(200)]
+    intervals = [of_two_rates(precision, (found, 200), (wrong, 200)) for found, wrong in counts]
+    hits = sum(low <= precision(recall, alarms) <= high for low, high in intervals)
+    assert hits >= 0.92 * 200 and all(low < high for low, high in intervals)
+
+
+def test_no_figure_of_a_flawless_test_is_certain():
+    labels = np.repeat([0, 1], 100)
+    figures = Evaluation(labels, np.where(labels, 0.9, 0.1), 0.5).flat("")
+    for name in ("auroc", "f1_fake", "precision_fake_at_0.01", "fpr_at_95_tpr"):
+        assert figures[f"{name}_low"] < figures[f"{name}_high"], name

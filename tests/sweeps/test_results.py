@@ -1,6 +1,7 @@
 """Sweeps: the table is current after each job, keeps failed jobs, and the command then fails."""
 
 import csv
+import math
 import subprocess
 import sys
 
@@ -52,3 +53,11 @@ def test_jobs_run_side_by_side_with_joblib(quick, tmp_path):
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert sorted(row["seed"] for row in table(tmp_path / "sweep")) == ["0", "1"]
     assert all(row["error"] == "" and 0 <= float(row["val/accuracy"]) <= 1 for row in table(tmp_path / "sweep"))
+
+
+def test_a_loss_that_is_no_number_is_the_worst():
+    rows = [
+        {"job": str(job), "overrides": {}, "error": "", "metrics": {"val/loss": loss}}
+        for job, loss in enumerate((0.3, math.nan, 0.2))
+    ]
+    assert [line[0] for line in tabulate(rows, "val/loss")[1]] == ["2", "0", "1"]

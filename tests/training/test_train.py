@@ -200,3 +200,11 @@ def test_pixels_on_the_device_train_to_the_same_weights(run, quick, tmp_path):
         states.append(torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"])
     for name, weights in states[0].items():
         assert torch.equal(weights, states[1][name]), name
+
+
+def test_a_quick_try_is_validated_on_a_draw_of_both_classes(run, quick, tmp_path):
+    done = run("train", *quick, "data.val_fraction=0.4", "data.batch_size=8", "trainer.limit_val_batches=0.3")
+    assert done.code == 0, done.text
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["val/images"] == 16
+    assert min(metrics["val/tn"] + metrics["val/fp"], metrics["val/fn"] + metrics["val/tp"]) >= 4
