@@ -85,6 +85,11 @@ def test_an_experiment_over_seeds(composed):
     assert cfg.hydra.mode.name == "MULTIRUN"
 
 
+def test_a_number_without_end_is_none(composed):
+    with pytest.raises(UserError, match=r"`optimizer.lr` must be a finite number, got inf"):
+        check(composed("optimizer.lr=inf"))
+
+
 def test_all_wrong_values_are_told_at_once_with_key_and_value(composed):
     cfg = composed(
         "trainer.max_epochs=five",

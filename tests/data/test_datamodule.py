@@ -1,9 +1,13 @@
 """What a data module says of its images."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import torch
 
 from fakereal.data.synthetic import Synthetic
+from fakereal.data.transforms.augment import Augment
 
 
 def synthetic(**given) -> Synthetic:
@@ -26,3 +30,25 @@ def test_a_constant_channel_has_a_spread_to_divide_by(monkeypatch):
     data = synthetic(count=80)
     monkeypatch.setattr(data.images, "gather", lambda rows: np.full((len(rows), 32, 32, 3), 77, np.uint8))
     assert data.channel_statistics() == ([0.301961] * 3, [0.001] * 3)
+
+
+def test_each_epoch_of_training_has_an_order_of_its_own_and_validation_has_none():
+    data = synthetic(count=200)
+    loader, orders = data.train_dataloader(), []
+    for epoch in range(2):
+        loader.sampler.set_epoch(epoch)
+        orders.append(np.concatenate([batch["index"].numpy() for batch in loader]))
+    in_place = np.arange(len(data.splits["train"]))
+    assert all((np.sort(order) == in_place).all() and (order != in_place).any() for order in orders)
+    assert (orders[0] != orders[1]).any()
+    dealt = np.concatenate([batch["index"].numpy() for batch in data.val_dataloader()])
+    assert (dealt == np.arange(len(data.splits["val"]))).all()
+
+
+def test_training_alone_is_augmented():
+    data = synthetic(count=60, augment=Augment(horizontal_flip=1.0))
+    stored = next(iter(data.val_dataloader()))
+    for training in (True, False):
+        data.trainer = SimpleNamespace(training=training, current_epoch=0)
+        batch = data.on_after_batch_transfer(data.on_before_batch_transfer(dict(stored), 0), 0)
+        assert torch.equal(batch["image"], stored["image"].flip(-1) if training else stored["image"])

@@ -64,12 +64,21 @@ def test_a_false_positive_rate_is_kept_to_and_used_up(max_fpr):
     assert max_fpr - 0.001 <= rate <= max_fpr
 
 
+@pytest.mark.parametrize(("max_fpr", "wrong"), [(0.01, 2), (0.02, 4), (0.05, 10)])
+def test_as_many_false_alarms_as_are_allowed_are_made(max_fpr, wrong):
+    p, labels = np.linspace(0.1, 0.9, 400), np.arange(400) % 2
+    threshold = choose_threshold(p, labels, "fpr", max_fpr)
+    assert (p[labels == 0] >= threshold).sum() == wrong
+
+
 def test_few_images_are_not_fitted(caplog):
     logits, labels = drawn(300)
     assert Calibration(min_images=200).fit(logits, labels) == Fitted()
     assert "fewer than calibration.min_images=200" in caplog.text
     assert Calibration(min_images=200, threshold=0.7).fit(logits, labels) == Fitted(1.0, 0.7)
     assert Calibration(min_images=100).fit(logits, labels) != Fitted()
+    few = np.r_[np.flatnonzero(labels == 1)[:5], np.flatnonzero(labels == 0)]
+    assert Calibration(min_images=100).fit(logits[few], labels[few]) == Fitted(), "few of one class"
 
 
 def test_bins_hold_equal_numbers():

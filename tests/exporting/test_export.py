@@ -166,7 +166,8 @@ def test_bad_input(run, checkpoint, tmp_path, words, said):
     assert not [*(tmp_path / "out").glob("model*")]
 
 
-def test_a_file_that_answers_otherwise_is_removed(tmp_path, images):
+@pytest.mark.parametrize("off", [0.01, float("nan")])
+def test_a_file_that_answers_otherwise_is_removed(tmp_path, images, off):
     from fakereal.config.errors import UserError
     from fakereal.exporting.run import compare
 
@@ -174,8 +175,8 @@ def test_a_file_that_answers_otherwise_is_removed(tmp_path, images):
     file.touch()
     wanted = np.linspace(0.1, 0.9, len(images), dtype=np.float32)
     turn = iter(range(len(images)))
-    with pytest.raises(UserError, match=r"differs by 0\.01"):
-        compare(lambda batch: np.array([wanted[next(turn)] + 0.01 for _ in batch]), images, wanted, file)
+    with pytest.raises(UserError, match=f"differs by {off}"):
+        compare(lambda batch: np.array([wanted[next(turn)] + off for _ in batch]), images, wanted, file)
     assert not file.exists()
 
 

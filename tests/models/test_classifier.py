@@ -1,7 +1,9 @@
 """The classifier's preprocessing and loss; and every shipped network trains on a batch."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -96,3 +98,13 @@ def test_a_loss_that_is_no_number_stays_in_the_mean():
     losses = torch.tensor([0.1, float("nan"), 0.3])
     figures.count(Seen(losses, torch.zeros(3), torch.ones(3), torch.ones(3)))
     assert figures.loss.compute().isnan()
+
+
+def test_balanced_weighs_both_classes_the_same():
+    classifier = Classifier("test_resnet", pos_weight="balanced")
+    labels = np.repeat([0.0, 1.0], [30, 10])
+    classifier.trainer = SimpleNamespace(
+        datamodule=SimpleNamespace(rows_of=lambda name: SimpleNamespace(labels=labels))
+    )
+    classifier.setup("fit")
+    assert classifier.pos_weight.item() == pytest.approx(3) and classifier.hparams.pos_weight == pytest.approx(3)

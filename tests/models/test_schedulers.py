@@ -41,3 +41,8 @@ def test_warm_up_rises_over_its_share_and_never_starts_at_zero():
     values = rates(schedulers.constant, 100, warmup=0.2)
     assert 0 < values[0] < values[10] < values[19] < 2.0 and values[20:] == [2.0] * 80
     assert all(a < b for a, b in pairwise(values[:20]))
+
+
+def test_after_its_warm_up_a_schedule_is_at_its_peak_and_then_takes_the_steps_that_are_left():
+    values = rates(schedulers.cosine, 100, warmup=0.2)
+    assert values[20:] == pytest.approx([1 + math.cos(math.pi * step / 80) for step in range(80)])

@@ -106,6 +106,41 @@ def test_who_begins_a_request_and_sends_no_more_is_refused(monkeypatch, tmp_path
     assert told[0]["status"] == 408 and b"did not come to its end" in told[1]["body"]
 
 
+def test_an_upload_is_given_once(tmp_path):
+    uploads = Uploads(tmp_path, LIMITS)
+
+    async def kept():
+        return uploads.keep("a.png", b"bytes")
+
+    path = anyio.run(kept)
+    assert uploads.take(path) == ("a.png", b"bytes") and uploads.take(path) is None
+
+
+def test_who_sends_a_little_for_ever_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(limits, "SILENT_SECONDS", 0.3)
+    monkeypatch.setattr(limits, "SLOWEST", 10_000)  # bytes a second: 1,000 may take 0.4 s in all
+    told = []
+    guarded = Guard(programs(Desk({}, LIMITS), Uploads(tmp_path, LIMITS)), LIMITS)
+
+    begun = iter([b'--b\r\nContent-Disposition: form-data; name="images"; filename="a"\r\n\r\n'])
+
+    async def receive():
+        await anyio.sleep(0.05)
+        return {"type": "http.request", "body": next(begun, b"-"), "more_body": True}
+
+    async def send(message):
+        told.append(message)
+
+    async def bounded():
+        with anyio.fail_after(10):
+            headers = [(b"content-type", b"multipart/form-data; boundary=b"), (b"content-length", b"1000")]
+            scope = {"type": "http", "method": "POST", "path": "/predict", "headers": headers, "query_string": b""}
+            await guarded(scope, receive, send)
+
+    anyio.run(bounded)
+    assert told[0]["status"] == 408
+
+
 def test_who_goes_away_while_sending_leaves_no_traceback(tmp_path):
     guarded = Guard(programs(Desk({}, LIMITS), Uploads(tmp_path, LIMITS)), LIMITS)
 

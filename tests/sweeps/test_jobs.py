@@ -141,3 +141,11 @@ def test_a_job_leaves_nothing_behind_for_the_next(sweep, rows, monkeypatch):
     assert sweep("optimizer.lr=1e-3,1e30,1e-4", "logger=[tensorboard,csv]").code == 1
     assert sum("Out of memory: lower" in row["error"] for row in rows("optimizer.lr").values()) == 1
     assert after == [before] * 3
+
+
+def test_a_job_that_failed_after_it_was_finished_is_trained_again(sweep, folder):
+    assert sweep("seed=0").code == 0
+    before = times(folder)
+    (folder / "0" / "error.txt").write_text("RuntimeError: the machine went down\n")
+    assert sweep("seed=0").code == 0
+    assert times(folder)["0"] != before["0"] and not (folder / "0" / "error.txt").exists()

@@ -151,9 +151,10 @@ def test_ema_early_stopping_clipping_and_options_together(run, quick, tmp_path):
 
 def test_metrics_of_an_averaged_run_are_those_of_its_best_checkpoint(run, quick, tmp_path):
     words = ("callbacks=[default,ema]", "callbacks.ema.decay=0.5", "optimizer.lr=0.05", "scheduler=constant")
-    finished = run("train", *quick, *words, "trainer.max_epochs=4", "seed=3")
+    finished = run("train", *quick, *words, "trainer.max_epochs=7", "seed=6")
     assert finished.code == 0, finished.text
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["best_epoch"] < metrics["epochs"], "else the last average is that of best.ckpt"
     tested = torch.load(tmp_path / "run" / "checkpoints" / "best.ckpt", weights_only=True)
     [best] = [state for name, state in tested["callbacks"].items() if name.startswith("BestCheckpoint")]
     assert metrics["val/accuracy"] == pytest.approx(best["best_model_score"].item(), abs=1e-6)
@@ -179,12 +180,14 @@ def test_freezing_keeps_the_backbone_and_trains_the_head(run, quick, tmp_path):
 def test_init_from_starts_with_the_weights_of_a_checkpoint(run, quick, tmp_path, trained):
     _, folder = trained
     best = folder / "checkpoints" / "best.ckpt"
-    again = ("model.freeze=backbone", f"init_from={best}", f"hydra.run.dir={tmp_path / 'again'}")
+    normalization = "model.normalization={mean:[0.1,0.2,0.3],std:[0.5,0.5,0.5]}"
+    again = ("model.freeze=backbone", normalization, f"init_from={best}", f"hydra.run.dir={tmp_path / 'again'}")
     finished = run("train", *quick, *again)
     assert finished.code == 0, finished.text
     old = torch.load(best, weights_only=True)["state_dict"]
     new = torch.load(tmp_path / "again" / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
     assert torch.equal(old["backbone.conv1.0.weight"], new["backbone.conv1.0.weight"])
+    assert new["mean"].flatten().tolist() == pytest.approx([0.1, 0.2, 0.3]), "how pixels are normalised is this run's"
     refused = run("train", *quick, "model.backbone=test_vit", "model.image_size=160", f"init_from={best}")
     assert refused.code == 1
     assert "holds the weights of another network (backbone test_resnet, here test_vit)" in refused.text

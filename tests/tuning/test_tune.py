@@ -12,7 +12,7 @@ import pytest
 from optuna.trial import TrialState
 
 from fakereal.training.callbacks import EpochLog
-from fakereal.tuning.study import INSTEAD_OF
+from fakereal.tuning.study import INSTEAD_OF, open_storage
 
 LR = "optimizer.lr"
 
@@ -44,11 +44,13 @@ def test_a_study_that_goes_on_searches_as_one_that_was_never_left(tune, trials, 
     assert [(trial.params, trial.value) for trial in study.trials] == parts
 
 
-def test_a_loss_is_minimised_and_the_best_is_named(tune, trials):
+def test_a_loss_is_minimised_and_the_best_is_named(tune, trials, folder):
     done = tune("monitor=val/loss", "n_trials=2")
     assert done.code == 0, done.text
     best = min(trials(), key=lambda trial: trial.value)
-    assert f"the best is trial {best.number} with {best.value:.4f}" in done.text
+    assert f"Trial 1: {trials()[1].value:.4f}; the best is trial {best.number} with {best.value:.4f}" in done.text
+    study = optuna.load_study(study_name="mine", storage=open_storage(None, folder))
+    assert study.direction == optuna.study.StudyDirection.MINIMIZE
 
 
 def test_trials_that_fall_behind_are_pruned_and_that_is_no_failure(tune, trials, folder, monkeypatch):

@@ -1,8 +1,10 @@
 """A finished store: what it gives, and when it is believed."""
 
+import errno
 import json
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -131,3 +133,18 @@ def test_json_is_replaced_at_once_or_not_at_all(tmp_path):
         write_json(path, {"a": object()})
     assert json.loads(path.read_text()) == {"a": 1}
     assert [other.name for other in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_a_full_disk_leaves_the_json_before(tmp_path, monkeypatch):
+    path = tmp_path / "metrics.json"
+    write_json(path, {"a": 1})
+    write = Path.write_text
+
+    def cut(self, text, **options):
+        write(self, text[: len(text) // 2], **options)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", cut)
+    with pytest.raises(OSError, match="No space"):
+        write_json(path, {"a": 2})
+    assert json.loads(path.read_text()) == {"a": 1}
