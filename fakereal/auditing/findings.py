@@ -18,6 +18,7 @@ from fakereal.config.errors import UserError
 from fakereal.data.cifake import Cifake
 from fakereal.data.datamodule import ImageDataModule
 from fakereal.data.folder_names import UNSPLIT
+from fakereal.data.known import refuse_no_images
 from fakereal.data.progress import bar
 
 log = logging.getLogger(__name__)
@@ -58,8 +59,7 @@ class Findings:
 
 def find(cfg: DictConfig) -> Findings:
     """Opens the data set, decoding it where that was not done before, and looks at everything."""
-    if "_target_" not in cfg.data:
-        raise UserError("data=checkpoint names no images. Give data=cifake, data=folder or data=synthetic.")
+    refuse_no_images(cfg.data)
     if cfg.data.size < SMALLEST:
         raise UserError(f"`data.size` must be at least {SMALLEST} for an audit, got {cfg.data.size}: raise it.")
     data = build(cfg.data)

@@ -19,6 +19,13 @@ from fakereal.config.errors import UserError, first_line
 from fakereal.config.keys import KEYS
 from fakereal.config.unread import unread
 
+WORDS = {  # for what pydantic says of these
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "too_short": "a list of {min_length} or more",
+    "too_long": "a list of {max_length} at most",
+    "string_pattern_mismatch": "of the form {pattern}",
+}
 SPECIAL = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
 
@@ -108,13 +115,18 @@ def value_problem(key: str, value: Any, annotation: Any) -> Iterator[str]:
             return
         except ValidationError as error:
             failure = error
-    wanted = dict.fromkeys(_wanted(problem, key) for problem in failure.errors())
+    # A list is said to be too short also where it has items that are wrong.
+    failures = [problem for problem in failure.errors() if problem["type"] != "too_short"] or failure.errors()
+    wanted = dict.fromkeys(_wanted(problem, key) for problem in failures)
     yield f"`{key}` must be {' or '.join(wanted)}, got {value!r}."
 
 
 def _wanted(problem: dict[str, Any], key: str) -> str:
     """What pydantic says was expected, as the end of a sentence that starts with "must be"."""
-    text = problem["msg"].removeprefix("Input should be ").removeprefix("Input should ")
+    text = problem["msg"]
+    for start in ("Input should be ", "Input should ", "Value error, "):
+        text = text.removeprefix(start)
+    text = WORDS.get(problem["type"], "{text}").format(text=text, **problem.get("ctx", {}))
     inside = [str(part) for part in problem["loc"] if isinstance(part, int) or str(part).isidentifier()]
     named = {
         "int",
@@ -130,6 +142,8 @@ def _wanted(problem: dict[str, Any], key: str) -> str:
         "function",
     }
     inside = [part for part in inside if part.split("-")[0].split("[")[0] not in named]
+    if problem["type"] == "missing" and isinstance(problem["loc"][-1], int):
+        return f"a list of {problem['loc'][-1] + 1} or more"
     if problem["type"] == "missing":
         return f"given with {'.'.join(inside)}"
     return f"{text} at {'.'.join(inside)}" if inside else text

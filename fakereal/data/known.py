@@ -1,5 +1,8 @@
 """The data sets that a checkpoint may name: what is tested with it finds its data again."""
 
+from omegaconf import DictConfig
+
+from fakereal.config.errors import UserError
 from fakereal.data.cifake import Cifake
 from fakereal.data.datamodule import ImageDataModule
 from fakereal.data.folder import Folder
@@ -7,3 +10,9 @@ from fakereal.data.synthetic import Synthetic
 
 # A checkpoint names its data by one of these; nothing else that it says is ever looked up.
 DATA: dict[str, type[ImageDataModule]] = {cls.__name__: cls for cls in (Cifake, Folder, Synthetic)}
+
+
+def refuse_no_images(data: DictConfig) -> None:
+    """UserError for the choices that only fill in what a checkpoint says."""
+    if "_target_" not in data:
+        raise UserError("This choice of data= names no images. Give data=cifake, data=folder or data=synthetic.")

@@ -7,8 +7,8 @@ from omegaconf import DictConfig
 
 from fakereal import CLASSES
 from fakereal.config.build import build
-from fakereal.config.errors import UserError
 from fakereal.data.datamodule import ImageDataModule
+from fakereal.data.known import refuse_no_images
 from fakereal.data.progress import bar
 from fakereal.exploring.measures import Measure, measures
 from fakereal.exploring.pixels import Mean, class_means
@@ -34,8 +34,7 @@ class Found:
 
 def find(cfg: DictConfig) -> Found:
     """Opens the data set, decoding it where that was not done before, and measures it."""
-    if "_target_" not in cfg.data:
-        raise UserError("data=checkpoint names no images. Give data=cifake, data=folder or data=synthetic.")
+    refuse_no_images(cfg.data)
     data = build(cfg.data)
     data.need_both, data.drop_duplicates = False, False  # all that there is
     data.prepare_data()

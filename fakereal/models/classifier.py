@@ -78,6 +78,7 @@ class Classifier(L.LightningModule):
         self.validation_figures = EpochFigures(binary_metrics(self.threshold).clone(prefix="val/"))
         self.val_logits, self.val_labels = (CatMetric(nan_strategy="disable") for _ in range(2))
         self.resumed: list[dict[str, Any]] | None = None  # the figures of a part of an epoch
+        self.planned: int | None = None  # steps of a schedule that is resumed
 
     def _known_normalization(self, normalization: str | Normalization) -> Normalization:
         if normalization == "imagenet":
@@ -200,11 +201,20 @@ class Classifier(L.LightningModule):
         optimizer = self.optimizer(self.parameters())
         if self.scheduler is None:
             return optimizer
-        schedule = self.scheduler(optimizer, total_steps=int(self.trainer.estimated_stepping_batches))
+        steps = int(self.trainer.estimated_stepping_batches)
+        if self.planned and self.planned < steps:
+            raise UserError(
+                f"The learning rate of this checkpoint was planned for {self.planned} steps, and here are {steps}: its "
+                "schedule has no more. Give trainer.max_epochs and data.batch_size as they were, or start anew with "
+                "init_from=CKPT."
+            )
+        schedule = self.scheduler(optimizer, total_steps=steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.resumed = checkpoint["fakereal"].get("so_far")
+        schedules = checkpoint.get("lr_schedulers") or [{}]
+        self.planned = schedules[0].get("total_steps")  # of OneCycleLR, which raises beyond them
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         data = self.trainer.datamodule

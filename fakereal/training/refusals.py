@@ -1,9 +1,13 @@
 """Trainings that cannot go well, refused before they begin."""
 
+from collections.abc import Sequence
+
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import SingleDeviceStrategy, Strategy
 from omegaconf import DictConfig, OmegaConf
 
 from fakereal.config.errors import UserError
+from fakereal.training.checkpoints import BestCheckpoint
 
 
 def refuse_clipped_fused(cfg: DictConfig) -> None:
@@ -14,6 +18,25 @@ def refuse_clipped_fused(cfg: DictConfig) -> None:
         raise UserError(
             f"optimizer.fused=true: under trainer.precision={cfg.trainer.precision} gradients cannot be clipped "
             f"(trainer.gradient_clip_val={cfg.trainer.gradient_clip_val}). Leave optimizer.fused away, or clip nothing."
+        )
+
+
+def refuse_without_best(callbacks: Sequence[Callback]) -> None:
+    """metrics.json holds the figures of best.ckpt."""
+    if not any(isinstance(callback, BestCheckpoint) for callback in callbacks):
+        raise UserError(
+            "callbacks.checkpoint is needed: metrics.json holds the figures of best.ckpt. The group `default` has it: "
+            "'callbacks=[default,ema]'."
+        )
+
+
+def refuse_never_validated(cfg: DictConfig) -> None:
+    """Nor is there a best.ckpt where no epoch is validated."""
+    every, epochs = cfg.trainer.check_val_every_n_epoch, cfg.trainer.max_epochs
+    if every > epochs:
+        raise UserError(
+            f"No epoch would be validated (trainer.check_val_every_n_epoch={every}, trainer.max_epochs={epochs}), so "
+            "there would be no best.ckpt. Lower the first or raise trainer.max_epochs."
         )
 
 

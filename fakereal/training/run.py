@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from fakereal.config.build import build, build_all
 from fakereal.config.errors import UserError
 from fakereal.config.schema import check
+from fakereal.data.known import refuse_no_images
 from fakereal.data.store.sources import printable
 from fakereal.data.store.store import write_json
 from fakereal.models.checkpoint import load_weights, read_checkpoint
@@ -22,7 +23,12 @@ from fakereal.sweeps.jobs import in_sweep
 from fakereal.training.best import best_metrics
 from fakereal.training.figures import build_loggers, log_hparams, show_gallery, tensorboard_of
 from fakereal.training.launched import ending_together
-from fakereal.training.refusals import refuse_clipped_fused, refuse_thawing_in_ddp
+from fakereal.training.refusals import (
+    refuse_clipped_fused,
+    refuse_never_validated,
+    refuse_thawing_in_ddp,
+    refuse_without_best,
+)
 from fakereal.training.spawned import in_ranks, ranks_to_start
 from fakereal.training.summary import print_summary
 
@@ -33,7 +39,13 @@ LAST = Path("checkpoints", "last.ckpt")
 def train(cfg: DictConfig) -> dict[str, Any]:
     """Trains as the config says; leaves checkpoints, metrics.json and provenance.json in Hydra's directory."""
     check(cfg)
+    refuse_no_images(cfg.data)
     refuse_clipped_fused(cfg)
+    refuse_never_validated(cfg)
+    if cfg.sweep and not in_sweep():
+        raise UserError(
+            f"sweep={cfg.sweep} names a sweep's directory: add --multirun, or give hydra.run.dir=DIR instead."
+        )
     ranks = ranks_to_start(cfg)
     with released():
         return in_ranks(train_here, cfg, ranks) if ranks else train_here(cfg)
@@ -62,6 +74,7 @@ def train_here(cfg: DictConfig) -> dict[str, Any]:
         load_weights(classifier, start | {"state_dict": start["state_dict"] | own}, cfg.init_from, "init_from")
     data = build(cfg.data)
     callbacks, loggers = build_all(cfg.get("callbacks")), build_loggers(cfg.get("logger"), goes_on_at)
+    refuse_without_best(callbacks)
     if not loggers:  # it refuses to run where nobody listens
         callbacks = [callback for callback in callbacks if not isinstance(callback, LearningRateMonitor)]
     calibration = build(cfg.calibration)

@@ -197,7 +197,7 @@ def test_generated_images_have_no_files(audit):
     [
         (("near.distance=20", "shortcut=0.3"), "`near.distance` must be"),
         (("data=synthetic", "data.size=8"), "`data.size` must be at least 9"),
-        (("data=checkpoint",), "data=checkpoint names no images"),
+        (("data=checkpoint",), "names no images. Give data=cifake"),
         (("data=folder", "data.root=/nowhere"), "does not exist"),
     ],
 )

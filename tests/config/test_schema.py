@@ -114,7 +114,7 @@ def test_all_wrong_values_are_told_at_once_with_key_and_value(composed):
         ("model.drop_rate", "1", "less than 1"),
         ("data.aspect", "'round'", "'squash', 'crop' or 'pad'"),
         ("seed", "-3", "greater than or equal to 0"),
-        ("optimizer.betas", "[0.9]", "1"),
+        ("optimizer.betas", "[0.9]", "a list of 2"),
         ("data.batch_size", "12.5", "integer"),
         ("model.freeze", "'all'", "'none' or 'backbone'"),
     ):

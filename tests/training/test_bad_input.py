@@ -70,7 +70,7 @@ def test_a_finished_run_outlives_a_mistake_and_another_process(run, trained_run,
 
 def test_a_training_that_is_never_validated_is_told(run, quick):
     finished = run("train", *quick, "trainer.check_val_every_n_epoch=2")
-    told(finished, "No epoch was validated", "raise trainer.max_epochs")
+    told(finished, "No epoch would be validated (trainer.check_val_every_n_epoch=2", "raise trainer.max_epochs")
 
 
 @pytest.mark.parametrize("precision", ["64-true", "16-true", "bf16-true"])
@@ -79,8 +79,26 @@ def test_weights_stay_in_fp32(run, quick, precision):
 
 
 def test_callbacks_are_needed_and_loggers_are_not(run, quick):
-    told(run("train", *quick, "callbacks=[]"), "callbacks.checkpoint is needed")
+    for callbacks in ("[]", "ema"):
+        refused = run("train", *quick, f"callbacks={callbacks}")
+        told(refused, "callbacks.checkpoint is needed", "'callbacks=[default,ema]'")
+        assert "epoch 1/1" not in refused.text, "before the training, not after it"
     assert run("train", *quick, "logger=[]").code == 0
+
+
+def test_what_only_a_sweep_or_a_checkpoint_understands_is_told(run, quick):
+    told(run("train", *quick, "sweep=lr"), "sweep=lr names a sweep's directory: add --multirun")
+    words = [word for word in quick if not word.startswith("data")]
+    for choice in ("checkpoint", "default"):
+        told(run("train", *words, f"data={choice}"), "names no images. Give data=cifake")
+
+
+def test_a_schedule_that_was_planned_for_fewer_steps_is_not_resumed(run, quick, tmp_path):
+    words = (*quick, "scheduler=onecycle")
+    assert run("train", *words).code == 0
+    before = (tmp_path / "run" / "metrics.json").read_bytes()
+    told(run("train", *words, "trainer.max_epochs=2", "ckpt_path=last"), "was planned for 5 steps", "init_from=")
+    assert (tmp_path / "run" / "metrics.json").read_bytes() == before
 
 
 def test_weights_alone_cannot_be_resumed(run, quick, trained_run):

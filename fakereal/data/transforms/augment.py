@@ -28,7 +28,7 @@ ERASING_RATIO = (0.3, 3.3)
 
 def _ascending(limits: tuple[float, float]) -> tuple[float, float]:
     if limits[0] > limits[1]:
-        raise ValueError(f"must be [low, high] with low <= high, got [{limits[0]}, {limits[1]}]")
+        raise ValueError("[low, high] with low <= high")
     return limits
 
 
