@@ -7,7 +7,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from fakereal.config.errors import UserError
+from fakereal.config.errors import UserError, first_line
 
 
 def build(node: DictConfig | None, **extra: Any) -> Any:
@@ -20,6 +20,11 @@ def build(node: DictConfig | None, **extra: Any) -> Any:
             if isinstance(cause, UserError):
                 raise cause from None
             cause = cause.__cause__
+        if node is not None and str(node.get("_target_")).startswith("lightning.") and error.__cause__:
+            raise UserError(
+                f"This trainer cannot be had: {first_line(error.__cause__).rstrip('.')}. Look at trainer.accelerator, "
+                "trainer.devices and trainer.strategy; trainer.accelerator=cpu runs anywhere."
+            ) from None
         raise
 
 

@@ -100,6 +100,8 @@ class ImageDataModule(L.LightningDataModule):
                 rows = self._without_leaked(rows)
             elif stage == "fit":
                 self._tell_leaked(rows)
+            if stage == "fit":
+                self._tell_unsplit()
             self.splits = {name: Split(self.images, held) for name, held in rows.items()}
 
     def dealt(self) -> dict[str, np.ndarray]:
@@ -140,6 +142,15 @@ class ImageDataModule(L.LightningDataModule):
             log.warning(
                 "%s images also stand in the test split, which flatters test figures; leave them out with "
                 "data.drop_duplicates=true", " and ".join(found),
+            )  # fmt: skip
+
+    def _tell_unsplit(self) -> None:
+        split = self.images.table["split"]
+        unsplit, first = int((split == UNSPLIT).sum()), self.trainer is None or self.trainer.is_global_zero
+        if first and unsplit and (split == 2).any():  # of several roots, say
+            log.warning(
+                "%s of %s images lie in no folder named for a split, as others do: none of them is tested",
+                f"{unsplit:,}", f"{len(split):,}",
             )  # fmt: skip
 
     def rows_of(self, name: str) -> Split:

@@ -7,10 +7,12 @@ from lightning.pytorch.strategies import SingleDeviceStrategy, Strategy
 from omegaconf import DictConfig, OmegaConf
 
 from fakereal.config.errors import UserError
+from fakereal.data.known import refuse_no_images
+from fakereal.sweeps.jobs import in_sweep
 from fakereal.training.checkpoints import BestCheckpoint
 
 
-def refuse_clipped_fused(cfg: DictConfig) -> None:
+def _refuse_clipped_fused(cfg: DictConfig) -> None:
     """Under autocast Lightning raises at the first step; in fp32 it clips for fused optimizers too."""
     precision = str(cfg.trainer.precision)
     mixed = "mixed" in precision or precision in ("16", "bf16")
@@ -19,6 +21,15 @@ def refuse_clipped_fused(cfg: DictConfig) -> None:
             f"optimizer.fused=true: under trainer.precision={cfg.trainer.precision} gradients cannot be clipped "
             f"(trainer.gradient_clip_val={cfg.trainer.gradient_clip_val}). Leave optimizer.fused away, or clip nothing."
         )
+
+
+def refuse(cfg: DictConfig) -> None:
+    """UserError where the configuration alone tells that a training cannot go well."""
+    refuse_no_images(cfg.data)
+    _refuse_clipped_fused(cfg)
+    _refuse_never_validated(cfg)
+    if cfg.sweep and not in_sweep():
+        raise UserError(f"sweep={cfg.sweep} names a sweep's directory: add --multirun, or give hydra.run.dir=DIR.")
 
 
 def refuse_without_best(callbacks: Sequence[Callback]) -> None:
@@ -30,7 +41,7 @@ def refuse_without_best(callbacks: Sequence[Callback]) -> None:
         )
 
 
-def refuse_never_validated(cfg: DictConfig) -> None:
+def _refuse_never_validated(cfg: DictConfig) -> None:
     """Nor is there a best.ckpt where no epoch is validated."""
     every, epochs = cfg.trainer.check_val_every_n_epoch, cfg.trainer.max_epochs
     if every > epochs:

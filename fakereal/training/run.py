@@ -12,7 +12,6 @@ from omegaconf import DictConfig
 from fakereal.config.build import build, build_all
 from fakereal.config.errors import UserError
 from fakereal.config.schema import check
-from fakereal.data.known import refuse_no_images
 from fakereal.data.store.sources import printable
 from fakereal.data.store.store import write_json
 from fakereal.models.checkpoint import load_weights, read_checkpoint
@@ -23,12 +22,7 @@ from fakereal.sweeps.jobs import in_sweep
 from fakereal.training.best import best_metrics
 from fakereal.training.figures import build_loggers, log_hparams, show_gallery, tensorboard_of
 from fakereal.training.launched import ending_together
-from fakereal.training.refusals import (
-    refuse_clipped_fused,
-    refuse_never_validated,
-    refuse_thawing_in_ddp,
-    refuse_without_best,
-)
+from fakereal.training.refusals import refuse, refuse_thawing_in_ddp, refuse_without_best
 from fakereal.training.spawned import in_ranks, ranks_to_start
 from fakereal.training.summary import print_summary
 
@@ -39,13 +33,7 @@ LAST = Path("checkpoints", "last.ckpt")
 def train(cfg: DictConfig) -> dict[str, Any]:
     """Trains as the config says; leaves checkpoints, metrics.json and provenance.json in Hydra's directory."""
     check(cfg)
-    refuse_no_images(cfg.data)
-    refuse_clipped_fused(cfg)
-    refuse_never_validated(cfg)
-    if cfg.sweep and not in_sweep():
-        raise UserError(
-            f"sweep={cfg.sweep} names a sweep's directory: add --multirun, or give hydra.run.dir=DIR instead."
-        )
+    refuse(cfg)
     ranks = ranks_to_start(cfg)
     with released():
         return in_ranks(train_here, cfg, ranks) if ranks else train_here(cfg)

@@ -328,3 +328,11 @@ def test_what_lies_outside_of_the_cache_is_not_ours_to_delete(tmp_path, image_tr
 )
 def test_the_number_in_a_file_name_of_cifake_is_its_cifar_class(name, group):
     assert cifar_class(name) == group
+
+
+def test_images_beside_a_split_are_told_not_to_be_tested(tmp_path, image_tree, caplog):
+    split, free = image_tree(tmp_path / "split", 6), image_tree(tmp_path / "free", 5, splits=())
+    data = Folder(root=[str(split), str(free)], size=32, val_fraction=0.3)
+    data.setup("fit")
+    assert "10 of 34 images lie in no folder named for a split" in caplog.text
+    assert len(data.splits["test"]) == 12

@@ -101,6 +101,11 @@ def test_a_schedule_that_was_planned_for_fewer_steps_is_not_resumed(run, quick, 
     assert (tmp_path / "run" / "metrics.json").read_bytes() == before
 
 
+@pytest.mark.parametrize("word", ["trainer.strategy=banana", "trainer.devices=0", "trainer.accelerator=tpu"])
+def test_a_trainer_that_cannot_be_had_is_told(run, quick, word):
+    told(run("train", *quick, word), "This trainer cannot be had: ", "trainer.accelerator=cpu runs anywhere")
+
+
 def test_weights_alone_cannot_be_resumed(run, quick, trained_run):
     checkpoint = trained_run() / "checkpoints" / "best.ckpt"
     assert run("export", f"ckpt_path={checkpoint}", "format=safetensors", "hydra.run.dir=out").code == 0
