@@ -3,6 +3,7 @@
 import csv
 import json
 import tarfile
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -48,6 +49,16 @@ def test_contenders_take_turns_over_the_same_images(tmp_path, image_tree):
     assert {name: len(values) for name, values in rates.items()} == {"store": 2, "pil": 2}
     assert all(rate > 0 for values in rates.values() for rate in values)
     assert all(process.poll() is not None for process in processes), "none outlives the block"
+
+
+def test_each_round_is_begun_by_another(tmp_path):
+    laps = []
+
+    def contender(name):
+        return SimpleNamespace(name=name, lap=lambda: laps.append(name) or 1.0)
+
+    Bench(tmp_path, repeats=3, overrides=[]).race([contender(name) for name in "abc"])
+    assert "".join(laps) == "abc" + "abc" + "bca" + "cab"
 
 
 @pytest.mark.slow

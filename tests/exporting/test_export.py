@@ -123,6 +123,9 @@ def test_the_card_says_what_was_measured_and_its_example_runs(run, checkpoint, i
     assert "| Accuracy | " + " | ".join(f"{figure:.2%}" for figure in figures) + " |" in card
     assert 'license: "mit"' in card and "| Temperature | 1.7000 |" in card and "averaged with its mirror" in card
     assert not re.search(r"/tmp|" + re.escape(str(tmp_path)), card), "a card is handed on"
+    assert "On validation" not in card, (
+        "the run's figures are of the checkpoint as it was before the fixture changed it"
+    )
 
     Image.fromarray(images[1].transpose(1, 2, 0)).save(tmp_path / "out" / "image.jpg", quality=100)
     example = re.search(r"```python\n(.*?)```", card, re.DOTALL)[1]
