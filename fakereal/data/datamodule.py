@@ -168,7 +168,8 @@ class ImageDataModule(L.LightningDataModule):
         split, trainer = self.rows_of(name), self.trainer
         if name == "train" and self.resident:
             split = Split(split.images, split.rows, pixels=False)
-        if name == "val" and trainer and trainer.limit_val_batches != 1.0:
+        limit = trainer.limit_val_batches if trainer else 1.0
+        if name == "val" and not (isinstance(limit, float) and limit == 1):  # an int is a number of batches
             # The first batches alone are of one class, and of one folder: of a quick try they are a draw of all.
             drawn = np.random.default_rng(self.split_seed).permutation(len(split))
             split = Split(split.images, split.rows[drawn])

@@ -1,7 +1,6 @@
 """How well scores rank FAKE above REAL, the same for all commands.
 
-Scores are sorted once and not for each resample: an AUROC of 20,000 images with its interval takes 0.07 s instead of
-0.65 s.
+Scores are sorted once, and not for each resample.
 """
 
 import numpy as np

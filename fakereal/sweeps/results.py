@@ -18,12 +18,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from fakereal.config.ranks import rank
+from fakereal.config.search import SEARCH_KEYS
 from fakereal.evaluation.monitor import mode_of
 from fakereal.reporting.folders import PRUNED, number_of, read_overrides
-from fakereal.reporting.settings import ignored
 
 log = logging.getLogger(__name__)
 UNFINISHED = "not finished"
+UNTABLED = {"ckpt_path", *SEARCH_KEYS}  # of overrides: they say how a job goes on, or is chosen
 LONG = re.compile(r"-?\d\.\d{5,}(e-?\d+)?")
 SHOWN = (
     "val/accuracy",
@@ -80,7 +81,7 @@ def tabulate(rows: list[dict[str, Any]], monitor: str) -> tuple[list[str], list[
 
     The bounds of a figure's interval are columns of their own, NAME_low and NAME_high.
     """
-    keys = list(dict.fromkeys(key for row in rows for key in row["overrides"] if not ignored(key)))
+    keys = list(dict.fromkeys(key for row in rows for key in row["overrides"] if key.split(".")[0] not in UNTABLED))
     varied = [key for key in keys if len({row["overrides"].get(key) for row in rows}) > 1]
     named = (f"{name}{end}" for name in (monitor, *SHOWN) for end in ("", "_low", "_high"))
     figures = list(dict.fromkeys(name for name in named if any(name in row["metrics"] for row in rows)))

@@ -55,6 +55,12 @@ def test_jobs_run_side_by_side_with_joblib(quick, tmp_path):
     assert all(row["error"] == "" and 0 <= float(row["val/accuracy"]) <= 1 for row in table(tmp_path / "sweep"))
 
 
+def test_what_varies_is_a_column_whatever_it_is_and_how_a_search_goes_is_none():
+    given = [{"data.root": "a", "threads": "1", "n_trials": "3"}, {"data.root": "b", "threads": "2", "n_trials": "4"}]
+    rows = [{"job": "0", "overrides": overrides, "error": "", "metrics": {}} for overrides in given]
+    assert tabulate(rows, "val/loss")[0] == ["job", "data.root", "threads", "error"]
+
+
 def test_a_loss_that_is_no_number_is_the_worst():
     rows = [
         {"job": str(job), "overrides": {}, "error": "", "metrics": {"val/loss": loss}}
