@@ -9,6 +9,8 @@ from omegaconf import DictConfig
 
 from fakereal.config.errors import UserError, first_line
 
+TRAINERS = ("lightning.Trainer", "lightning.Fabric")
+
 
 def build(node: DictConfig | None, **extra: Any) -> Any:
     """Hydra's `instantiate`; plain lists and dicts go in, and a UserError raised inside comes out as it is."""
@@ -20,7 +22,7 @@ def build(node: DictConfig | None, **extra: Any) -> Any:
             if isinstance(cause, UserError):
                 raise cause from None
             cause = cause.__cause__
-        if node is not None and str(node.get("_target_")).startswith("lightning.") and error.__cause__:
+        if node is not None and node.get("_target_") in TRAINERS and error.__cause__:
             raise UserError(
                 f"This trainer cannot be had: {first_line(error.__cause__).rstrip('.')}. Look at trainer.accelerator, "
                 "trainer.devices and trainer.strategy; trainer.accelerator=cpu runs anywhere."

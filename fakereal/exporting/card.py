@@ -48,18 +48,15 @@ def write_card(
     """Writes model_card.md beside the file; in the folders `tests`, results of these checkpoints are looked for."""
     said = [about(member) for member in members]
     header = ["", *(str(number) for number in range(1, len(said) + 1))] if len(said) > 1 else ["", ""]
-    page = (
-        templates_of(TEMPLATES, autoescape=False)
-        .get_template("model_card.md.jinja")
-        .render(
-            file=file.name,
-            described=described,
-            members=said,
-            table=[header, *([name, *map(text_of, said)] for name, text_of in ROWS.items())],
-            tests=[figures_of(test, members) for test in results_of(members, tests)],
-            license=license,
-            version=__version__,
-        )
+    template = templates_of(TEMPLATES, autoescape=False).get_template("model_card.md.jinja")
+    page = template.render(
+        file=file.name,
+        described=described,
+        members=said,
+        table=[header, *([name, *map(text_of, said)] for name, text_of in ROWS.items())],
+        tests=[figures_of(test, members) for test in results_of(members, tests)],
+        license=license,
+        version=__version__,
     )
     path = out / "model_card.md"
     path.write_text(page, encoding="utf-8")

@@ -1,8 +1,11 @@
 """The loop of one worker: asks the study for settings, has them trained, and tells it what came of them."""
 
+import atexit
 import logging
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ from fakereal.config.build import build
 from fakereal.config.errors import UserError
 from fakereal.config.schema import annotations_of, check
 from fakereal.config.search import SEARCH_KEYS
+from fakereal.sweeps.results import report
 from fakereal.tuning.grid import combinations
 from fakereal.tuning.space import Space, parse_space
 from fakereal.tuning.study import forgive, join_study, keep_copy, lock_of, put_back, recover, remaining
@@ -36,17 +40,18 @@ def search(cfg: DictConfig, words: list[str], loader: ConfigLoader, launcher: La
     UserError where the configuration is wrong, and where at the end no trial succeeded.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    _check(cfg)
-    space = parse_space(words, loader)
-    wanted = _wanted(cfg, space)
-    loader.load_sweep_config(cfg, space.example())  # a key that is none is told before there is a study
     folder = Path(cfg.hydra.sweep.dir).absolute()
-    folder.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(cfg, folder / "multirun.yaml")
-    with FileLock(folder / ".study.lock"):
-        study = join_study(cfg, space, folder)
-        recover(study, folder)
-        forgive(study)
+    with _no_table_of_what_is_refused():
+        _check(cfg)
+        space = parse_space(words, loader)
+        wanted = _wanted(cfg, space)
+        loader.load_sweep_config(cfg, space.example())  # a key that is none is told before there is a study
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(cfg, folder / "multirun.yaml")
+        with FileLock(folder / ".study.lock"):
+            study = join_study(cfg, space, folder)
+            recover(study, folder)
+            forgive(study)
     left = remaining(study, wanted)
     log.info("Study %s: %d trials of %d are to be begun", study.study_name, left, wanted)
     ends = time.monotonic() + (cfg.timeout or math.inf)
@@ -56,6 +61,16 @@ def search(cfg: DictConfig, words: list[str], loader: ConfigLoader, launcher: La
         keep_copy(study, cfg.storage, folder)
     _conclude(study)
     return study
+
+
+@contextmanager
+def _no_table_of_what_is_refused() -> Iterator[None]:
+    """The table of results, printed at the end, would follow the error as if these were results of this command."""
+    try:
+        yield
+    except HydraException:
+        atexit.unregister(report)
+        raise
 
 
 def _check(cfg: DictConfig) -> None:
