@@ -4,6 +4,8 @@ from hashlib import blake2b
 
 import numpy as np
 
+ENOUGH = 0.9  # of a share: a large group may end it sooner, while smaller ones behind it would fit
+
 
 def carve(labels: np.ndarray, hashes: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     """Mask (N,) of the part that is taken out: about `fraction` of each class, and at least one image of each.
@@ -22,7 +24,18 @@ def carve(labels: np.ndarray, hashes: np.ndarray, fraction: float, seed: int) ->
         candidates = order[(sizes[order] > 0) & ~taken[order]]
         total = np.cumsum(sizes[candidates])
         fits = total <= wanted
-        if wanted > 0 and not fits.any():
-            fits[:1] = True  # a first group that is larger than the whole share
+        if total[fits].max(initial=0) < ENOUGH * wanted:
+            fits = _all_that_fit(sizes[candidates], wanted)
+        if wanted > 0 and len(candidates) and not fits.any():
+            fits[np.argmin(sizes[candidates])] = True  # each is larger than the whole share
         taken[candidates[fits]] = True
     return taken[group]
+
+
+def _all_that_fit(sizes: np.ndarray, wanted: int) -> np.ndarray:
+    """Mask (N,) of groups, each taken in turn where it still fits."""
+    fits = np.zeros(len(sizes), dtype=bool)
+    for number, size in enumerate(sizes):
+        if size <= wanted:
+            fits[number], wanted = True, wanted - size
+    return fits

@@ -81,3 +81,11 @@ def test_any_seed_will_do():
     labels, hashes = images(50)
     draws = {carve(labels, hashes, 0.5, seed).tobytes() for seed in (0, 2**63, 2**64 - 1, 2**64, 10**40)}
     assert len(draws) == 5
+
+
+def test_a_large_group_of_identical_images_does_not_take_the_place_of_others():
+    labels, hashes = images(2000)
+    labels[:], hashes[:200] = np.repeat([0, 1], 1000), hashes[0]
+    for seed in range(40):
+        taken = carve(labels, hashes, 0.1, seed)
+        assert [taken[labels == label].sum() for label in (0, 1)] == [100, 100]
