@@ -97,8 +97,7 @@ class Evaluation:
         def precision(found: np.ndarray, alarms: np.ndarray) -> np.ndarray:
             return precision_at(prevalence, found, alarms)
 
-        value = precision_at(prevalence, tp / (tp + fn), fp / (fp + tn))
-        return float(value), of_two_rates(precision, (tp, tp + fn), (fp, fp + tn))
+        return of_two_rates(precision, (tp, tp + fn), (fp, fp + tn))
 
     def f1(self, label: int) -> tuple[float, tuple[float, float]]:
         """F1 of a class (harmonic mean of precision and recall), with an interval of both classes' rates."""
@@ -109,7 +108,7 @@ class Evaluation:
         def f1(recall: np.ndarray, alarms: np.ndarray) -> np.ndarray:
             return 2 * there * recall / (there * (1 + recall) + others * alarms)
 
-        return float(2 * right / (there + right + wrong)), of_two_rates(f1, (right, there), (wrong, others))
+        return of_two_rates(f1, (right, there), (wrong, others))
 
     def auroc(self) -> tuple[float, tuple[float, float]]:
         """Area under the ROC curve with its score interval (Newcombe 2006)."""

@@ -72,8 +72,8 @@ def of_two_rates(
     draws: int = 10_000,
     confidence: float = 0.95,
     seed: int = 0,
-) -> tuple[float, float]:
-    """Of figure(rate, rate), each rate known by (successes, trials), one trial or more; it holds the figure.
+) -> tuple[float, tuple[float, float]]:
+    """figure(rate, rate), each rate known by (successes, trials), one trial or more, and its interval, which holds it.
 
     The rates are drawn from their posteriors under Jeffreys' prior (Brown, Cai & DasGupta 2001), so that a rate of 0 in
     so many images has an interval too, which resampling them would not give it.
@@ -83,7 +83,7 @@ def of_two_rates(
     tail = (1 - confidence) / 2
     low, high = np.quantile(figure(*drawn), (tail, 1 - tail))
     value = float(figure(*(np.array(wins / trials) for wins, trials in (first, second))))
-    return float(min(low, value)), float(max(high, value))
+    return value, (float(min(low, value)), float(max(high, value)))
 
 
 def t_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:

@@ -29,9 +29,7 @@ def best_metrics(
 
     Temperature, threshold and the distance of images from these are fitted here, on validation, and kept in best.ckpt.
     """
-    checkpoints = trainer.checkpoint_callback
-    if not isinstance(checkpoints, BestCheckpoint):
-        raise UserError("callbacks.checkpoint is needed: metrics.json holds the figures of best.ckpt.")
+    checkpoints = next(callback for callback in trainer.callbacks if isinstance(callback, BestCheckpoint))
     if not checkpoints.best_model_path:
         raise UserError(
             "No epoch was validated, so there is no best.ckpt: lower trainer.check_val_every_n_epoch or raise "

@@ -12,6 +12,15 @@ from fakereal.sweeps.jobs import in_sweep
 from fakereal.training.checkpoints import BestCheckpoint
 
 
+def refuse(cfg: DictConfig) -> None:
+    """UserError where the configuration alone tells that a training cannot go well."""
+    refuse_no_images(cfg.data)
+    _refuse_clipped_fused(cfg)
+    _refuse_never_validated(cfg)
+    if cfg.sweep and not in_sweep():
+        raise UserError(f"sweep={cfg.sweep} names a sweep's directory: add --multirun, or give hydra.run.dir=DIR.")
+
+
 def _refuse_clipped_fused(cfg: DictConfig) -> None:
     """Under autocast Lightning raises at the first step; in fp32 it clips for fused optimizers too."""
     precision = str(cfg.trainer.precision)
@@ -21,15 +30,6 @@ def _refuse_clipped_fused(cfg: DictConfig) -> None:
             f"optimizer.fused=true: under trainer.precision={cfg.trainer.precision} gradients cannot be clipped "
             f"(trainer.gradient_clip_val={cfg.trainer.gradient_clip_val}). Leave optimizer.fused away, or clip nothing."
         )
-
-
-def refuse(cfg: DictConfig) -> None:
-    """UserError where the configuration alone tells that a training cannot go well."""
-    refuse_no_images(cfg.data)
-    _refuse_clipped_fused(cfg)
-    _refuse_never_validated(cfg)
-    if cfg.sweep and not in_sweep():
-        raise UserError(f"sweep={cfg.sweep} names a sweep's directory: add --multirun, or give hydra.run.dir=DIR.")
 
 
 def refuse_without_best(callbacks: Sequence[Callback]) -> None:
