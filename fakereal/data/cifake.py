@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from fakereal.config.errors import UserError
-from fakereal.data.datamodule import roots_of
 from fakereal.data.download.download import MANUAL, cifake_sources, fetch_first
 from fakereal.data.folder import Folder
-from fakereal.data.store.sources import BadSource, printable
+from fakereal.data.store.sources import BadSource, printable, roots_of
 from fakereal.data.store.store import Store
 
 log = logging.getLogger(__name__)

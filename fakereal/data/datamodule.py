@@ -1,9 +1,7 @@
 """The LightningDataModule that every data set shares: split, loaders, augmentation on the device."""
 
-import itertools
 import logging
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,7 +18,6 @@ from fakereal.data.folder_names import SPLIT_NAMES, UNSPLIT
 from fakereal.data.loader import EpochBatches, ImageSet, Loader, Split
 from fakereal.data.split import carve
 from fakereal.data.store.decode import Aspect, Filter
-from fakereal.data.store.sources import printable
 from fakereal.data.transforms.augment import Augment
 
 log = logging.getLogger(__name__)
@@ -243,17 +240,3 @@ class ImageDataModule(L.LightningDataModule):
             for name, split in self.splits.items()
         }
         return {"class": type(self).__name__, "digest": self.images.digest, "splits": counts}
-
-
-def roots_of(root: str | Sequence[str]) -> tuple[Path, ...]:
-    """`data.root`, one path or several, as absolute paths; UserError where one is another, or lies in it."""
-    roots = [Path(os.path.expanduser(path)).absolute() for path in ([root] if isinstance(root, str) else root)]
-    real = [Path(os.path.realpath(path)) for path in roots]
-    for inner, outer in itertools.permutations(range(len(roots)), 2):
-        # (An archive in a folder is not read with the folder.)
-        if real[inner] == real[outer] or (real[outer] in real[inner].parents and real[inner].is_dir()):
-            raise UserError(
-                f"data.root names {printable(roots[inner])} and {printable(roots[outer])}, which "
-                f"{'are one' if real[inner] == real[outer] else 'holds it'}: images would count twice. Give each once."
-            )
-    return tuple(roots)

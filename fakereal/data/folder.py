@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 from fakereal import CLASSES
 from fakereal.config.errors import UserError
-from fakereal.data.datamodule import ImageDataModule, roots_of
+from fakereal.data.datamodule import ImageDataModule
 from fakereal.data.folder_names import FAKE_NAMES, IGNORED, REAL_NAMES, FolderNames
 from fakereal.data.store.build import Recipe, obtain
 from fakereal.data.store.decode import Resize
-from fakereal.data.store.sources import printable
+from fakereal.data.store.sources import printable, roots_of
 from fakereal.data.store.store import Store
 
 log = logging.getLogger(__name__)

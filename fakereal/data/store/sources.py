@@ -1,9 +1,10 @@
 """Where image files lie: a folder, or an archive that is read without unpacking."""
 
+import itertools
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple, Protocol, Self
@@ -132,3 +133,17 @@ def printable(name: object) -> str:
     if text.isprintable():  # nearly all are, and many are printed
         return text
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def roots_of(root: str | Sequence[str]) -> tuple[Path, ...]:
+    """`data.root`, one path or several, as absolute paths; UserError where one is another, or lies in it."""
+    roots = [Path(os.path.expanduser(path)).absolute() for path in ([root] if isinstance(root, str) else root)]
+    real = [Path(os.path.realpath(path)) for path in roots]
+    for inner, outer in itertools.permutations(range(len(roots)), 2):
+        # (An archive in a folder is not read with the folder.)
+        if real[inner] == real[outer] or (real[outer] in real[inner].parents and real[inner].is_dir()):
+            raise UserError(
+                f"data.root names {printable(roots[inner])} and {printable(roots[outer])}, which "
+                f"{'are one' if real[inner] == real[outer] else 'holds it'}: images would count twice. Give each once."
+            )
+    return tuple(roots)
