@@ -74,7 +74,7 @@ def problems(node: DictConfig, path: str = "", skip: frozenset[str] = frozenset(
         for item in objects:
             yield from problems(item, f"{full}.")
         if not objects:
-            yield from value_problem(full, _plain(value), annotation)
+            yield from value_problem(full, resolved(value), annotation)
     if not path:
         yield from unread(node)
 
@@ -168,5 +168,6 @@ def _adapter(annotation: Any) -> TypeAdapter | None:
         return None
 
 
-def _plain(value: Any) -> Any:
+def resolved(value: Any) -> Any:
+    """A node's value as plain lists and dicts, its interpolations as they stand in the whole config."""
     return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value

@@ -23,7 +23,7 @@ from optuna.trial import Trial, TrialState
 
 from fakereal.config.build import build
 from fakereal.config.errors import UserError
-from fakereal.config.schema import annotations_of, check
+from fakereal.config.schema import annotations_of, check, resolved
 from fakereal.config.search import SEARCH_KEYS
 from fakereal.sweeps.results import report
 from fakereal.tuning.grid import combinations
@@ -77,11 +77,7 @@ def _check(cfg: DictConfig) -> None:
     """The keys of the search itself; each job checks its own, which lie below a directory that is not known here."""
     # Resolved: a pruner's figures may be those of the trainer, which is checked with the jobs.
     keys = (key for key in ("seed", "monitor", *SEARCH_KEYS) if key in cfg)
-    check(OmegaConf.create({key: _resolved(cfg[key]) for key in keys}))
-
-
-def _resolved(value: Any) -> Any:
-    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+    check(OmegaConf.create({key: resolved(cfg[key]) for key in keys}))
 
 
 def _wanted(cfg: DictConfig, space: Space) -> int:
