@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 # Keys that say how and where, not what is trained: a job that differs in them alone is the same job.
 ELSEWHERE = ("hydra", "sweep", "seeds", "ckpt_path", "threads", "logger", "published", *SEARCH_KEYS)
 ELSEWHERE_OF_DATA = ("cache_dir", "mirror")
+ELSEWHERE_OF_TRAINER = ("enable_progress_bar",)
 
 
 def job_number(proposed: int, *, _root_: DictConfig) -> str:
@@ -52,6 +53,8 @@ def identity_of(config: dict[str, Any]) -> str:
     what = {key: value for key, value in config.items() if key not in ELSEWHERE}
     if isinstance(data := what.get("data"), dict):
         what["data"] = {key: None if key in ELSEWHERE_OF_DATA else value for key, value in data.items()}
+    if isinstance(trainer := what.get("trainer"), dict):
+        what["trainer"] = {key: value for key, value in trainer.items() if key not in ELSEWHERE_OF_TRAINER}
     return sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -17,6 +17,7 @@ def refuse(cfg: DictConfig) -> None:
     refuse_no_images(cfg.data)
     _refuse_clipped_fused(cfg)
     _refuse_never_validated(cfg)
+    _refuse_switches(cfg.trainer)
     if cfg.sweep and not in_sweep():
         raise UserError(f"sweep={cfg.sweep} names a sweep's directory: add --multirun, or give hydra.run.dir=DIR.")
 
@@ -49,6 +50,24 @@ def _refuse_never_validated(cfg: DictConfig) -> None:
             f"No epoch would be validated (trainer.check_val_every_n_epoch={every}, trainer.max_epochs={epochs}), so "
             "there would be no best.ckpt. Lower the first or raise trainer.max_epochs."
         )
+
+
+# Lightning's, and what does here what they are for.
+SWITCHES = {
+    "fast_dev_run": "it writes no checkpoint. trainer=debug is a try of three batches",
+    "overfit_batches": "it would deal the images anew. trainer.limit_train_batches=2 trains on so many batches of each "
+    "epoch",
+    "barebones": "it writes neither logs nor checkpoints. `python -m fakereal.benchmark` measures speed",
+}
+
+
+def _refuse_switches(trainer: DictConfig) -> None:
+    """What Lightning offers to look at code, and what leaves no run behind."""
+    for name, instead in SWITCHES.items():
+        if trainer.get(name):
+            raise UserError(f"trainer.{name}={trainer[name]} does not go with this training: {instead}.")
+    if trainer.get("enable_checkpointing") is False:
+        raise UserError("trainer.enable_checkpointing=False: a training leaves best.ckpt. Leave it away.")
 
 
 def on_several_devices(cfg: DictConfig) -> bool:

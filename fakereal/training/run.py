@@ -6,7 +6,7 @@ from typing import Any
 
 import lightning as L
 from hydra.core.hydra_config import HydraConfig
-from lightning.pytorch.callbacks import LearningRateMonitor
+from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar
 from omegaconf import DictConfig
 
 from fakereal.config.build import build, build_all
@@ -63,8 +63,9 @@ def train_here(cfg: DictConfig) -> dict[str, Any]:
     data = build(cfg.data)
     callbacks, loggers = build_all(cfg.get("callbacks")), build_loggers(cfg.get("logger"), goes_on_at)
     refuse_without_best(callbacks)
-    if not loggers:  # it refuses to run where nobody listens
-        callbacks = [callback for callback in callbacks if not isinstance(callback, LearningRateMonitor)]
+    # Lightning refuses to run with what has no logger to write to, and with a bar that is not wanted.
+    idle = (*([] if loggers else [LearningRateMonitor]), *([] if cfg.trainer.enable_progress_bar else [ProgressBar]))
+    callbacks = [callback for callback in callbacks if not isinstance(callback, idle)]
     calibration = build(cfg.calibration)
     # Which algorithms are fastest may be others each time; and PyTorch then passes over `deterministic`.
     steady = {"benchmark": False} if cfg.trainer.deterministic else {}

@@ -73,6 +73,19 @@ def test_a_training_that_is_never_validated_is_told(run, quick):
     told(finished, "No epoch would be validated (trainer.check_val_every_n_epoch=2", "raise trainer.max_epochs")
 
 
+@pytest.mark.parametrize(
+    ("switch", "instead"),
+    [
+        ("fast_dev_run=true", "trainer=debug"),
+        ("overfit_batches=2", "trainer.limit_train_batches"),
+        ("barebones=true", "fakereal.benchmark"),
+        ("enable_checkpointing=false", "leaves best.ckpt"),
+    ],
+)
+def test_a_switch_of_lightnings_that_leaves_no_run_is_told_with_what_does(run, quick, switch, instead):
+    told(run("train", *quick, f"+trainer.{switch}"), f"trainer.{switch.split('=')[0]}=", instead)
+
+
 @pytest.mark.parametrize("precision", ["64-true", "16-true", "bf16-true"])
 def test_weights_stay_in_fp32(run, quick, precision):
     told(run("train", *quick, f"trainer.precision={precision}"), "`trainer.precision` must be 32, '32', '32-true'")
@@ -84,6 +97,7 @@ def test_callbacks_are_needed_and_loggers_are_not(run, quick):
         told(refused, "callbacks.checkpoint is needed", "'callbacks=[default,ema]'")
         assert "epoch 1/1" not in refused.text, "before the training, not after it"
     assert run("train", *quick, "logger=[]").code == 0
+    assert run("train", *quick, "trainer.enable_progress_bar=false").code == 0
 
 
 def test_what_only_a_sweep_or_a_checkpoint_understands_is_told(run, quick):
