@@ -1,5 +1,6 @@
 """The torchmetrics collections; probabilities of FAKE (B,) in [0, 1] and labels (B,) in {0, 1} go in."""
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchmetrics import MetricCollection
@@ -30,12 +31,20 @@ class BinaryNegativeF1Score(BinaryStatScores):
 
 def training_metrics() -> MetricCollection:
     """What is worth its time on every training batch."""
-    return MetricCollection({"accuracy": BinaryAccuracy(validate_args=False)})
+    return MetricCollection({"accuracy": BinaryAccuracy(threshold=_below(0.5), validate_args=False)})
+
+
+def _below(threshold: float) -> float:
+    """torchmetrics calls FAKE what lies above its threshold; everybody else here what lies at it too."""
+    return float(np.nextafter(np.float32(threshold), np.float32(-1)))
 
 
 def binary_metrics(threshold: float = 0.5) -> MetricCollection:
-    """Accuracy; precision, recall and F1 of each class; exact AUROC and average precision (FAKE positive)."""
-    cut = {"threshold": threshold, "validate_args": False}
+    """Accuracy; precision, recall and F1 of each class; exact AUROC and average precision (FAKE positive).
+
+    FAKE is what has a probability of `threshold` or more.
+    """
+    cut = {"threshold": _below(threshold), "validate_args": False}
     return MetricCollection(
         {
             "accuracy": BinaryAccuracy(**cut),

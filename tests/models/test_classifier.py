@@ -12,7 +12,8 @@ from hydra import compose, initialize_config_dir
 import fakereal.config
 from fakereal.config.build import build
 from fakereal.config.errors import UserError
-from fakereal.evaluation.metrics import training_metrics
+from fakereal.evaluation.evaluation import Evaluation
+from fakereal.evaluation.metrics import binary_metrics, training_metrics
 from fakereal.models.classifier import Classifier
 from fakereal.models.epoch_figures import EpochFigures, Seen
 
@@ -98,6 +99,17 @@ def test_a_loss_that_is_no_number_stays_in_the_mean():
     losses = torch.tensor([0.1, float("nan"), 0.3])
     figures.count(Seen(losses, torch.zeros(3), torch.ones(3), torch.ones(3)))
     assert figures.loss.compute().isnan()
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.3, 0.9])
+def test_a_probability_at_the_threshold_is_fake_in_training_and_validation_as_in_a_test(threshold):
+    probabilities = torch.tensor([threshold, threshold, np.nextafter(np.float32(threshold), np.float32(0)), 1])
+    labels = torch.tensor([0, 1, 1, 1])
+    tested = Evaluation(labels.numpy(), probabilities.numpy(), np.float32(threshold)).flat("")
+    validated = {name: value.item() for name, value in binary_metrics(threshold)(probabilities, labels).items()}
+    assert validated == pytest.approx({name: tested[name] for name in validated})
+    if threshold == 0.5:
+        assert training_metrics()(probabilities, labels)["accuracy"].item() == tested["accuracy"] == 0.5
 
 
 def test_balanced_weighs_both_classes_the_same():
