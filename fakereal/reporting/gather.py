@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from fakereal.config.errors import UserError
+from fakereal.config.schema import resolved
 from fakereal.data.progress import bar
 from fakereal.evaluation.ledger import looks_at, members_of
 from fakereal.reporting.baselines import Baselines, read_baselines
@@ -74,7 +75,7 @@ class Findings:
 
 def gather(cfg: DictConfig) -> Findings:
     """Reads and compares; UserError where there is no run that can be reported."""
-    roots, empty = expand(_plain(cfg.runs))
+    roots, empty = expand(resolved(cfg.runs))
     left_out = [LeftOut(pattern, "runs= names no directory there") for pattern in empty]
     folders = list(results_below(roots))
     left_out += [LeftOut(str(root), "nothing below it was left by fakereal") for root in _barren(roots, folders)]
@@ -88,7 +89,7 @@ def gather(cfg: DictConfig) -> Findings:
     runs = ranked(runs, cfg.monitor)
 
     tests, problems = _tests(cfg, [folder for folder in folders if commands[folder] == "test"], runs)
-    baselines, unread = read_baselines(_plain(cfg.audits), runs)
+    baselines, unread = read_baselines(resolved(cfg.audits), runs)
     left_out += problems + unread
     looks = looks_at(runs[0].data_digest, Path(cfg.ledger))
     counts = Counter(map(members_of, looks))
@@ -119,7 +120,7 @@ def _barren(roots: list[Path], folders: list[Path]) -> list[Path]:
 
 def _tests(cfg: DictConfig, below: list[Path], runs: list[Run]) -> tuple[Joined, list[LeftOut]]:
     """The tests in `below` (found below `runs=`) and below `tests=`, joined to the runs; and what is left out."""
-    roots, empty = expand(_plain(cfg.tests) or [])
+    roots, empty = expand(resolved(cfg.tests) or [])
     left_out = []
     if any(word.startswith("tests=") for word in HydraConfig.get().overrides.task):  # the default may be missing
         left_out += [LeftOut(pattern, "tests= names no directory there") for pattern in empty]
@@ -144,13 +145,9 @@ def _compare(cfg: DictConfig, runs: list[Run], tests: Joined) -> Pairs:
 
 
 def _nothing(cfg: DictConfig, left_out: list[LeftOut]) -> str:
-    lines = [f"runs={_plain(cfg.runs)}: there is no finished run to report."]
+    lines = [f"runs={resolved(cfg.runs)}: there is no finished run to report."]
     lines += [f"- {what}: {reason}" for what, reason in left_out[:10]]
     if len(left_out) > 10:
         lines.append(f"- and {len(left_out) - 10} more")
     lines.append("Give runs=DIR, a run, a sweep or a folder above them; train one with python -m fakereal.train.")
     return "\n".join(lines)
-
-
-def _plain(value: Any) -> Any:
-    return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
