@@ -11,7 +11,6 @@ from hydra.core.hydra_config import HydraConfig
 from matplotlib.figure import Figure
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from fakereal.config.build import build
 from fakereal.config.errors import UserError
 from fakereal.config.schema import problems
 from fakereal.data.loader import Share
@@ -22,7 +21,7 @@ from fakereal.evaluation.degradation import MEANS, cell_figures, summarize
 from fakereal.evaluation.ensemble import Ensemble, combine, load_members
 from fakereal.evaluation.evaluation import Evaluation
 from fakereal.evaluation.ledger import check_ledger, record_look
-from fakereal.evaluation.run import open_data, origin, warn_of_other_images
+from fakereal.evaluation.run import one_device, open_data, origin, warn_of_other_images
 from fakereal.reporting.corruption_plots import curves_figure, examples_figure
 from fakereal.reporting.plots import save_png
 from fakereal.reporting.robustness import print_robustness
@@ -30,7 +29,6 @@ from fakereal.reporting.rows import write_rows
 from fakereal.runtime.environment import prepare
 from fakereal.runtime.memory import explained_out_of_memory
 from fakereal.runtime.provenance import provenance
-from fakereal.training.callbacks import progress_bar
 
 
 def robustness(cfg: DictConfig) -> dict[str, Any]:
@@ -54,8 +52,7 @@ def robustness(cfg: DictConfig) -> dict[str, Any]:
 
     cells = Cells(split, positions, data.batch_size, chosen_cells(cfg), cfg.seed)
     asked = Asked(Ensemble(members))
-    quiet = {"logger": False, "enable_checkpointing": False, "callbacks": [progress_bar()]}
-    trainer = build(cfg.trainer, devices=1, num_nodes=1, strategy="auto", **quiet)
+    trainer = one_device(cfg.trainer)
     with explained_out_of_memory(data.batch_size, members[0].classifier.hparams.image_size):
         trainer.test(asked, dataloaders=cells, verbose=False)
     rows = evaluate(cells, asked, split.labels[positions])

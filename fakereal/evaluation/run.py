@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 import numpy as np
 import torch
 from hydra.core.hydra_config import HydraConfig
@@ -14,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from fakereal import CLASSES
 from fakereal.config.build import build
 from fakereal.config.errors import UserError
-from fakereal.config.schema import annotations_of, check, value_problem
+from fakereal.config.schema import annotations_of, check, resolved, value_problem
 from fakereal.data.datamodule import ImageDataModule
 from fakereal.data.known import DATA
 from fakereal.data.store.store import write_json
@@ -45,9 +46,7 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     data = open_data(cfg.data, members[0])
     data.need_both = False  # of one class there are fewer figures
     collected, far = Probabilities(), Far(members)
-    one = {"devices": 1, "num_nodes": 1, "strategy": "auto"}  # predictions come in the order of the images
-    quiet = {"logger": False, "enable_checkpointing": False}
-    trainer = build(cfg.trainer, callbacks=[progress_bar(), collected, FarImages(far)], **one, **quiet)
+    trainer = one_device(cfg.trainer, collected, FarImages(far))
 
     for member in members:
         with explained_out_of_memory(data.batch_size, member.classifier.hparams.image_size):
@@ -86,6 +85,13 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     return metrics
 
 
+def one_device(node: DictConfig, *callbacks: Callback) -> L.Trainer:
+    """A trainer that answers in the order of the images, whatever the node says of devices, and leaves no files."""
+    bars = [progress_bar()] if node.enable_progress_bar else []
+    one = {"devices": 1, "num_nodes": 1, "strategy": "auto"}
+    return build(node, callbacks=[*bars, *callbacks], logger=False, enable_checkpointing=False, **one)
+
+
 def origin(members: list[Loaded]) -> dict[str, Any]:
     """`checkpoint` and `checkpoint_digest`: of the one checkpoint, or lists of an ensemble's."""
     paths = [str(member.path.absolute()) for member in members]
@@ -122,8 +128,7 @@ def open_data(node: DictConfig, loaded: Loaded) -> ImageDataModule:
         return build(node, **preprocessing)
     if cls is None:
         raise UserError(f"ckpt_path={loaded.path} was trained on data of your own: choose it with data=NAME.")
-    given = {key: node[key] for key in node if not OmegaConf.is_missing(node, key)}
-    given = {key: OmegaConf.to_container(v) if OmegaConf.is_config(v) else v for key, v in given.items()}
+    given = {key: resolved(node[key]) for key in node if not OmegaConf.is_missing(node, key)}
     known = annotations_of(cls)
     if unknown := sorted(set(given) - set(known)):
         raise UserError(f"data.{unknown[0]}={given[unknown[0]]}: {cls.__name__} has no such key.")
