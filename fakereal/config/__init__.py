@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
 from omegaconf import DictConfig, OmegaConf
 
 from fakereal.config.errors import UserError
@@ -59,7 +61,19 @@ def _unless(value: Any) -> bool:
     return not value
 
 
+def _choices(*groups: str) -> str:
+    """For a help text, as Hydra's own list of all groups: these, and the groups within them, with their options."""
+    loader, lines, waiting = GlobalHydra.instance().config_loader(), [], sorted(groups, reverse=True)
+    while waiting:
+        group = waiting.pop()
+        lines.append(f"{group}: {', '.join(sorted(loader.get_group_options(group)))}\n")
+        within = loader.get_group_options(group, ObjectType.GROUP)
+        waiting += [f"{group}/{name}" for name in sorted(within, reverse=True)]
+    return "".join(lines)
+
+
 RESOLVERS = {
+    "choices": _choices,
     "native_precision": _native_precision,
     "job_number": _job_number,
     "gpu_count": _gpu_count,

@@ -1,5 +1,6 @@
 """How every command starts and ends in a shell."""
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -7,7 +8,10 @@ from fakereal.config.argv import as_meant
 
 
 def start(main: Callable[[], object]) -> None:
-    """Runs a command with paths as they are typed; Ctrl-C ends it with status 130 and without a traceback."""
+    """Runs a command with paths as they are typed; Ctrl-C ends it with status 130 and without a traceback.
+
+    So does, with status 141, a reader of its output that has gone.
+    """
     sys.argv = as_meant(sys.argv)
     try:
         main()
@@ -17,3 +21,6 @@ def start(main: Callable[[], object]) -> None:
             raise
         print("Interrupted", file=sys.stderr)
         raise SystemExit(130) from None  # 128 + SIGINT, as shells have it
+    except BrokenPipeError:  # of `--help | head`, which has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at the end
+        raise SystemExit(141) from None  # 128 + SIGPIPE

@@ -41,6 +41,19 @@ def test_an_interrupt_that_lightning_made_an_exit_of(capsys):
     assert end.value.code == 1
 
 
+def test_help_lists_what_the_command_is_composed_of_and_ends_where_nobody_reads_on(run):
+    groups = {
+        line.split(":")[0]
+        for line in run("test", "--help").text.split("== Choices")[1].split("== All keys")[0].splitlines()[1:]
+    }
+    assert groups - {""} == {"data", "data/augment", "trainer"}
+    command = subprocess.Popen(
+        [sys.executable, "-m", "fakereal.train", "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    command.stdout.close()  # as `head -0` does
+    assert (command.communicate(timeout=60)[1], command.returncode) == ("", 141)
+
+
 def test_an_interrupt_ends_with_a_word(tmp_path, image_tree):
     tree = image_tree(tmp_path / "tree", 2, side=64)
     for folder in (tree / "train" / "REAL", tree / "train" / "FAKE"):
