@@ -31,6 +31,7 @@ PATH_KEYS = {  # and `overrides`, a list of words that Hydra's grammar would tak
 
 
 NO_CHOICE = {"default", "checkpoint"}  # files of a group that others begin with, or that commands have by themselves
+NO_DATA = ("data=default",)  # of which no command has images
 DIRECTORIES = ("hydra.run.dir", "hydra.sweep.dir")  # which Hydra makes itself, `~` and all
 QUOTES = ("'", '"')
 FLAGS = ("--multirun", "-m", "--run", "-r")  # Hydra's that stand alone
@@ -47,11 +48,26 @@ def as_meant(argv: list[str]) -> list[str]:
 
 
 def refuse_no_choice(words: list[str]) -> None:
-    """Ends the process where a group is `null`, or nothing: Hydra wants one of its files."""
+    """Ends the process where a group is `null`, nothing or a number: Hydra wants one of its files."""
     for word in words:
         group, equals, choice = word.partition("=")
-        if equals and choice in ("", "null", "None") and (options := choices_of(group)):
-            raise SystemExit(f"{word}: `{group}` is chosen from {', '.join(options)}. Give one, or leave {word} away.")
+        within = group.replace(".", "/")
+        if within != group and choice in choices_of(within):
+            raise SystemExit(f"{word}: `{within}` is a group. Choose with {within}={choice}.")
+        if equals and (options := choices_of(group)) and (word in NO_DATA or not _names(word)):
+            raise SystemExit(
+                f"{word}: `{group}` is chosen from {', '.join(options)}. Give one, or leave {word} away; its keys are "
+                f"set with {group.replace('/', '.')}.KEY=VALUE."
+            )
+
+
+def _names(word: str) -> bool:
+    """Whether Hydra's grammar reads text, or several, in a word; what it does not understand it tells itself."""
+    try:
+        value = OverridesParser.create().parse_override(word).value()
+    except HydraException:
+        return True
+    return value not in ("", "None") and not isinstance(value, int | float | None)
 
 
 def choices_of(group: str) -> list[str]:

@@ -29,6 +29,8 @@ class Published(TypedDict):
     source: str
 
 
+NODES = ("calibration", "limits", "near")  # of keys; Hydra itself sees to those that are groups
+
 KEYS: dict[str, Any] = {
     "seed": Seed,
     "ckpt_path": str | Annotated[list[str], Field(min_length=1)] | None,

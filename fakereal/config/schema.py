@@ -16,7 +16,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
 
 from fakereal.config.errors import UserError, first_line
-from fakereal.config.keys import KEYS
+from fakereal.config.keys import KEYS, NODES
 from fakereal.config.unread import unread
 
 WORDS = {  # for what pydantic says of these
@@ -67,6 +67,9 @@ def problems(node: DictConfig, path: str = "", skip: frozenset[str] = frozenset(
         if OmegaConf.is_interpolation(node, key) and not isinstance(value, DictConfig):
             continue  # checked where it stands
         annotation = KEYS.get(full, (parameters or {}).get(key, Any))
+        if full in NODES and value is not None and not isinstance(value, DictConfig):
+            yield f"`{full}` is no value: its keys are set with {full}.KEY=VALUE, got {value!r}."
+            continue
         if isinstance(value, DictConfig) and full not in KEYS and ("_target_" in value or parameters is None):
             yield from problems(value, f"{full}.")
             continue

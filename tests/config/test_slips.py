@@ -48,11 +48,21 @@ def test_a_key_that_others_refer_to_is_read(run, quick, tmp_path, words):
         ("optimizer=", "optimizer=: `optimizer` is chosen from adam, adamw, muon, sgd."),
         ("data/augment=None", "data/augment=None: `data/augment` is chosen from all, "),
         ("data=null", "data=null: `data` is chosen from cifake, folder, synthetic. Give one"),
+        ("data=default", "data=default: `data` is chosen from cifake, folder, synthetic. Give one"),
+        ("optimizer=1e-3", "optimizer=1e-3: `optimizer` is chosen from adam, adamw, muon, sgd."),
+        ("model=50", "model=50: `model` is chosen from alexnet, "),
+        ("data.augment=flip", "data.augment=flip: `data/augment` is a group. Choose with data/augment=flip."),
     ],
 )
 def test_a_group_without_a_choice_is_told_what_there_is(run, word, said):
     stopped = run("train", word)
     assert stopped.code == 1 and stopped.text.startswith(said) and stopped.text.count("\n") == 1
+
+
+@pytest.mark.parametrize(("command", "key"), [("train", "calibration"), ("audit", "near")])
+def test_a_value_in_place_of_keys_is_told(run, command, key):
+    stopped = run(command, "data=synthetic", f"{key}=5")
+    assert stopped.code == 1 and f"`{key}` is no value: its keys are set with {key}.KEY=VALUE, got 5." in stopped.text
 
 
 def test_keys_may_be_null(run):
