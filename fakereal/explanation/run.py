@@ -1,5 +1,6 @@
 """One explanation: checkpoints and images to overlays, explanations.csv and a page."""
 
+import csv
 import logging
 from collections.abc import Iterator
 from contextlib import closing
@@ -47,6 +48,7 @@ def explain(cfg: DictConfig) -> list[dict[str, Any]]:
     total = images.total if cfg.limit is None or images.total is None else min(images.total, cfg.limit)
     done: list[Explained] = []
     interrupted = False
+    _forget(out)
     (out / "maps").mkdir(exist_ok=True)
     try:
         with (
@@ -111,6 +113,17 @@ class Explainer:
         Image.fromarray(enlarged(picture)).save(self.out / name)
         small = max(own.shape) < LEAST
         return Explained(said, cls, name, stacked(own, picture, SIDE), small, bool(heat.any()))
+
+
+def _forget(out: Path) -> None:
+    """Removes the maps of an explanation before, in the same directory, which its table names; nothing beside them."""
+    try:
+        with (out / "explanations.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            names = [row.get("map") for row in csv.DictReader(file)]
+    except (OSError, csv.Error):
+        return
+    for name in filter(None, names):
+        (out / "maps" / Path(name).name).unlink(missing_ok=True)
 
 
 def _plain(path: str) -> str:

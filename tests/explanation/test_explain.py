@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -105,6 +106,16 @@ def test_the_limit_is_told(run, checkpoint, images, tmp_path):
     for words, said in ((["limit=0"], "`limit` must be"), (["target=dog"], "`target` must be")):
         wrong = run("explain", f"ckpt_path={checkpoint('lenet')}", CPU, "images=in", *words)
         assert wrong.code == 1 and said in wrong.text
+
+
+def test_maps_of_an_explanation_before_are_replaced_and_nothing_beside_them(run, checkpoint, images, tmp_path):
+    words = (f"ckpt_path={checkpoint('lenet')}", CPU, "hydra.run.dir=out")
+    assert run("explain", *words, "images=in/a").code == 0
+    (tmp_path / "out" / "maps" / "mine.png").write_text("precious")
+    assert run("explain", *words, "images=in/c.png").code == 0
+    (row,) = table(tmp_path / "out")
+    held = {path.name for path in (tmp_path / "out" / "maps").iterdir()}
+    assert held == {Path(row["map"]).name, "mine.png"}
 
 
 def test_a_map_of_one_cell_names_the_layer_and_that_layer_works(run, checkpoint, images, tmp_path):
