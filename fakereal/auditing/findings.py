@@ -63,7 +63,7 @@ def find(cfg: DictConfig) -> Findings:
     if cfg.data.size < SMALLEST:
         raise UserError(f"`data.size` must be at least {SMALLEST} for an audit, got {cfg.data.size}: raise it.")
     data = build(cfg.data)
-    data.need_both, data.drop_duplicates = False, False  # an audit looks at what there is
+    data.need_both, data.settings["drop_duplicates"] = False, False  # an audit looks at what there is
     data.prepare_data()
     data.setup()
     images, part, label = data.images, parts(data), data.images.table["label"].astype(int)
@@ -126,4 +126,5 @@ def divided(data: ImageDataModule) -> str:
     if not len(data.splits["test"]):
         return "none"
     whole = "all images" if (split == UNSPLIT).all() else "train"
-    return f"carved from {whole} (data.test_fraction={data.test_fraction:g}, data.split_seed={data.split_seed})"
+    said = data.settings
+    return f"carved from {whole} (data.test_fraction={said['test_fraction']:g}, data.split_seed={said['split_seed']})"

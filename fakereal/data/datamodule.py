@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,6 +24,7 @@ from fakereal.data.transforms.augment import Augment
 log = logging.getLogger(__name__)
 
 EXACT = 256  # bytes, and squares of bytes, of which float32 holds the sum to the last digit
+SPLIT = ("val_fraction", "test_fraction", "split_seed", "drop_duplicates")  # settings by which images are dealt
 BATCH_BYTES = 2**22  # of pixels that are summed at once
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -59,9 +61,7 @@ class ImageDataModule(L.LightningDataModule):
     ):
         super().__init__()
         self.size, self.aspect, self.filter = size, aspect, filter
-        self.batch_size, self.val_fraction, self.test_fraction = batch_size, val_fraction, test_fraction
-        self.split_seed, self.seed, self.on_error = split_seed, seed, on_error
-        self.drop_duplicates, self.resident = drop_duplicates, resident
+        self.batch_size, self.seed, self.on_error, self.resident = batch_size, seed, on_error, resident
         self.pixels: torch.Tensor | None = None  # of train, on the device
         self.augment = augment or Augment()
         self.cache = Path(os.path.expanduser(cache_dir or os.environ.get("FAKEREAL_CACHE") or "~/.cache/fakereal"))
@@ -77,6 +77,7 @@ class ImageDataModule(L.LightningDataModule):
             "drop_duplicates": drop_duplicates,
             "on_error": on_error,
         }
+        self.trained: dict[str, Any] | None = None  # settings of a checkpoint, whose split is kept to on its images
         self.images: ImageSet | None = None
         self.splits: dict[str, Split] = {}
 
@@ -92,34 +93,36 @@ class ImageDataModule(L.LightningDataModule):
         if self.images is None:
             self.images = self.open_images()
         if not self.splits:
+            if self.trained and self.trained["images"] == self.images.digest:
+                self.settings |= {key: self.trained[key] for key in SPLIT if key in self.trained}
             rows = self.dealt()
-            if self.drop_duplicates:
-                rows = self._without_leaked(rows)
-            elif stage == "fit":
+            if not self.settings["drop_duplicates"] and stage == "fit":
                 self._tell_leaked(rows)
             if stage == "fit":
                 self._tell_unsplit()
             self.splits = {name: Split(self.images, held) for name, held in rows.items()}
 
-    def dealt(self) -> dict[str, np.ndarray]:
-        """The rows of each split, before `drop_duplicates`."""
+    def dealt(self, like: Mapping[str, Any] | None = None) -> dict[str, np.ndarray]:
+        """The rows of each split, as the settings of a checkpoint say; without, as this module's own do."""
+        how = self.settings | {key: value for key, value in (like or {}).items() if key in SPLIT}
         table = self.images.table
         split = table["split"].copy()
         free = np.flatnonzero(split == UNSPLIT)
         split[free] = 0
-        if not (split == 2).any() and self.test_fraction:
+        if not (split == 2).any() and how["test_fraction"]:
             free = np.flatnonzero(split == 0)
-            split[free[self._carve(free, self.test_fraction)]] = 2
+            split[free[self._carve(free, how["test_fraction"], how["split_seed"])]] = 2
         if not (split == 1).any() and (split == 0).any():
             train = np.flatnonzero(split == 0)
-            split[train[self._carve(train, self.val_fraction)]] = 1
-        return {name: np.flatnonzero(split == number) for number, name in enumerate(("train", "val", "test"))}
+            split[train[self._carve(train, how["val_fraction"], how["split_seed"])]] = 1
+        rows = {name: np.flatnonzero(split == number) for number, name in enumerate(("train", "val", "test"))}
+        return self._without_leaked(rows) if how["drop_duplicates"] else rows
 
-    def _carve(self, rows: np.ndarray, fraction: float) -> np.ndarray:
+    def _carve(self, rows: np.ndarray, fraction: float, seed: int) -> np.ndarray:
         if fraction == 1:
             return np.ones(len(rows), dtype=bool)
         columns = self.images.table[rows]
-        return carve(columns["label"], columns["hash"], fraction, self.split_seed)
+        return carve(columns["label"], columns["hash"], fraction, seed)
 
     def _leaked(self, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Masks over the rows of train and val: whose pixels also stand in test."""
@@ -168,7 +171,7 @@ class ImageDataModule(L.LightningDataModule):
         limit = trainer.limit_val_batches if trainer else 1.0
         if name == "val" and not (isinstance(limit, float) and limit == 1):  # an int is a number of batches
             # The first batches alone are of one class, and of one folder: of a quick try they are a draw of all.
-            drawn = np.random.default_rng(self.split_seed).permutation(len(split))
+            drawn = np.random.default_rng(self.settings["split_seed"]).permutation(len(split))
             split = Split(split.images, split.rows[drawn])
         rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
         batches = EpochBatches(len(split), self.batch_size, shuffle=shuffle, seed=self.seed, rank=rank, world=world)

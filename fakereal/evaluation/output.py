@@ -76,6 +76,8 @@ def print_evaluation(
     summary = Table(title="Test, with 95% intervals", title_justify="left", show_header=False, box=None)
     count = metrics["test/images"]
     summary.add_row("accuracy", f"{_interval(metrics, 'test/accuracy', '{:.2%}')}, {count:,} images")
+    if seen := metrics.get("test/seen_in_training"):
+        summary.add_row("trained or validated on", f"{seen:,} of these images")
     if "test/without_leaked/accuracy" in metrics:
         text = _interval(metrics, "test/without_leaked/accuracy", "{:.2%}")
         rest = metrics["test/without_leaked/images"]

@@ -20,8 +20,9 @@ from fakereal.evaluation.cells import Asked, Cell, Cells
 from fakereal.evaluation.degradation import MEANS, cell_figures, summarize
 from fakereal.evaluation.ensemble import Ensemble, combine, load_members
 from fakereal.evaluation.evaluation import Evaluation
+from fakereal.evaluation.images import open_data, warn_of_other_images
 from fakereal.evaluation.ledger import check_ledger, record_look
-from fakereal.evaluation.run import one_device, open_data, origin, warn_of_other_images
+from fakereal.evaluation.run import one_device, origin
 from fakereal.reporting.corruption_plots import curves_figure, examples_figure
 from fakereal.reporting.plots import save_png
 from fakereal.reporting.robustness import print_robustness
@@ -46,7 +47,7 @@ def robustness(cfg: DictConfig) -> dict[str, Any]:
     data = open_data(cfg.data, members[0])
     data.prepare_data()
     data.setup()
-    warn_of_other_images(cfg.data, data, members[0])
+    warn_of_other_images(cfg.data, data, members)
     split = data.rows_of(cfg.split)
     positions = first_of_each_class(split.labels, cfg.limit)
 

@@ -10,19 +10,18 @@ import numpy as np
 import torch
 from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch.callbacks import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from fakereal import CLASSES
 from fakereal.config.build import build
 from fakereal.config.errors import UserError
-from fakereal.config.schema import annotations_of, check, resolved, value_problem
-from fakereal.data.datamodule import ImageDataModule
-from fakereal.data.known import DATA
+from fakereal.config.schema import check
 from fakereal.data.store.store import write_json
-from fakereal.evaluation.ensemble import PREPROCESSING, combine, load_members, mean_threshold, write_members
+from fakereal.evaluation.ensemble import combine, load_members, mean_threshold, write_members
 from fakereal.evaluation.evaluation import Evaluation
 from fakereal.evaluation.far import Far, FarImages
 from fakereal.evaluation.groups import by_group
+from fakereal.evaluation.images import open_data, seen_in_training, warn_of_other_images, without_leaked
 from fakereal.evaluation.ledger import check_ledger, record_look
 from fakereal.evaluation.output import print_evaluation, write_figures
 from fakereal.explanation.gallery import Examined, make_gallery, write_gallery
@@ -51,7 +50,7 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     for member in members:
         with explained_out_of_memory(data.batch_size, member.classifier.hparams.image_size):
             trainer.test(member.classifier, datamodule=data, verbose=False)
-    warn_of_other_images(cfg.data, data, members[0])
+    warn_of_other_images(cfg.data, data, members)
     split, probabilities = data.splits["test"], np.stack(collected.members)
     if bad := int((~np.isfinite(probabilities)).any(0).sum()):
         raise UserError(
@@ -63,6 +62,7 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     far.see_sizes(*data.file_sizes("test"))
     distance = {f"test/far/{name}": figure for name, figure in far.figures().items()}
     metrics = {**evaluation.flat("test/"), **without_leaked(evaluation, data, members), **distance, **origin(members)}
+    metrics |= seen_in_training(data, members)
     metrics["data_digest"] = data.images.digest
     entry, look = record_look(Path(cfg.ledger), metrics, out)
     names = [data.images.names[row] for row in split.rows]
@@ -116,58 +116,6 @@ class Probabilities(Callback):
 
     def on_test_end(self, *_: Any) -> None:
         self.members.append(torch.cat(self.batches).numpy())
-
-
-def open_data(node: DictConfig, loaded: Loaded) -> ImageDataModule:
-    """The data of the checkpoint with what the user gave in its place, or data that the user chose instead."""
-    said = dict(loaded.data)
-    cls = DATA.get(said.pop("class"))
-    said.pop("images")
-    preprocessing = {key: said[key] for key in PREPROCESSING}
-    if "_target_" in node:
-        return build(node, **preprocessing)
-    if cls is None:
-        raise UserError(f"ckpt_path={loaded.path} was trained on data of your own: choose it with data=NAME.")
-    given = {key: resolved(node[key]) for key in node if not OmegaConf.is_missing(node, key)}
-    known = annotations_of(cls)
-    if unknown := sorted(set(given) - set(known)):
-        raise UserError(f"data.{unknown[0]}={given[unknown[0]]}: {cls.__name__} has no such key.")
-    wrong = [line for key, value in given.items() for line in value_problem(f"data.{key}", value, known[key])]
-    if wrong:
-        raise UserError("\n".join(wrong))
-    return cls(**{key: value for key, value in said.items() if key in known} | given)
-
-
-def warn_of_other_images(node: DictConfig, data: ImageDataModule, loaded: Loaded) -> None:
-    """A line in the log where the data of the checkpoint are no longer the images that it was trained on.
-
-    And one where only a part of other images is tested.
-    """
-    if data.images.digest == loaded.data["images"]:
-        return
-    if "_target_" in node:
-        tested, every = len(data.splits["test"]), len(data.images.table)
-        if tested < every and not (data.images.table["split"] == 2).any():
-            log.warning("%s of %s images are tested; data.test_fraction=1 tests all", f"{tested:,}", f"{every:,}")
-    else:
-        log.warning("The images are not those of training: a test split carved anew may hold former training images")
-
-
-def without_leaked(evaluation: Evaluation, data: ImageDataModule, members: list[Loaded]) -> dict[str, Any]:
-    """Accuracy over the test images whose pixels do not also stand in train or val; empty where all are new.
-
-    What data.drop_duplicates leaves out counts as seen unless all networks were trained without it.
-    """
-    hashes = data.images.table["pixel_hash"]
-    dropped = all(member.data.get("drop_duplicates") for member in members)
-    dealt = {name: split.rows for name, split in data.splits.items()} if dropped else data.dealt()
-    seen = np.concatenate([dealt[name] for name in ("train", "val")])
-    new = ~np.isin(hashes[data.splits["test"].rows], hashes[seen])
-    if new.all() or not new.any():
-        return {}
-    value, (low, high), count = evaluation.accuracy(new)
-    named = {"accuracy": value, "accuracy_low": low, "accuracy_high": high, "images": count}
-    return {f"test/without_leaked/{name}": figure for name, figure in named.items()}
 
 
 def write_predictions(path: Path, names: list[str], evaluation: Evaluation) -> None:

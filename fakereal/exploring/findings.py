@@ -36,7 +36,7 @@ def find(cfg: DictConfig) -> Found:
     """Opens the data set, decoding it where that was not done before, and measures it."""
     refuse_no_images(cfg.data)
     data = build(cfg.data)
-    data.need_both, data.drop_duplicates = False, False  # all that there is
+    data.need_both, data.settings["drop_duplicates"] = False, False  # all that there is
     data.prepare_data()
     data.setup()
     label = data.images.table["label"].astype(int)

@@ -114,5 +114,19 @@ def figures_of(test: Tested, members: list[Loaded]) -> dict[str, Any]:
         if f"test/{key}_low" in test.metrics
     ]
     images, digest = test.metrics["test/images"], test.metrics["data_digest"]
-    own = all(digest == member.data["images"] for member in members)
-    return {"rows": rows, "images": images, "digest": digest, "own": own, "looks": test.metrics.get("look")}
+    return {
+        "rows": rows,
+        "images": images,
+        "digest": digest,
+        "which": which(test, members),
+        "looks": test.metrics.get("look"),
+    }
+
+
+def which(test: Tested, members: list[Loaded]) -> str:
+    """The images of a test, in words that go on after "test images"."""
+    if any(test.metrics["data_digest"] != member.data["images"] for member in members):
+        return "from elsewhere, not of the training data"
+    if test.seen:
+        return f"of another split of the training data: {test.seen:,} of them were trained or validated on"
+    return "of the training data's own test split"

@@ -14,6 +14,7 @@ from fakereal.reporting.folders import Unusable, read_json, require
 from fakereal.reporting.runs import LeftOut, Run
 
 NAMED = ("checkpoint", "checkpoint_digest", "data_digest")
+SEEN = "test/seen_in_training"
 WITH_INTERVAL = ("", "_low", "_high")
 REQUIRED = (
     *(f"test/accuracy{end}" for end in WITH_INTERVAL),
@@ -41,6 +42,11 @@ class Tested:
     def age(self) -> tuple[str, int]:
         """Greater is newer."""
         return str(self.provenance.get("time", "")), int(self.metrics.get("look", 0))
+
+    @property
+    def seen(self) -> int:
+        """How many of its images were trained or validated on; 0 also where that is not known."""
+        return int(self.metrics.get(SEEN, 0))
 
 
 def given(test: Tested, start: str) -> str:
@@ -70,7 +76,7 @@ def read_tests(folders: Iterable[Path]) -> tuple[list[Tested], list[LeftOut]]:
     for folder in folders:
         try:
             metrics = read_json(folder / "metrics.json")
-            require(metrics, REQUIRED, NAMED, LEAKED)
+            require(metrics, REQUIRED, NAMED, (*LEAKED, SEEN))
             if _both_classes(metrics):  # of one alone AUROC is not defined
                 require(metrics, AUROC, ())
             tests.append(Tested(folder, metrics, read_json(folder / "provenance.json")))
@@ -88,7 +94,7 @@ def join(tests: list[Tested], runs: list[Run]) -> Joined:
     by_digest = {run.metrics["checkpoint_digest"]: run for run in runs}
     newest: dict[tuple, Tested] = {}
     for test in sorted(tests, key=lambda test: test.age):
-        key = (test.digests, test.metrics["data_digest"], test.metrics["test/images"])
+        key = (test.digests, test.metrics["data_digest"], test.metrics["test/images"], test.seen)
         test.looks = newest[key].looks + 1 if key in newest else 1
         newest[key] = test
     joined = Joined({}, [], [], [])
@@ -109,6 +115,8 @@ def _elsewhere(test: Tested, run: Run) -> str:
     """Why a test is not one on the test split of the run's data; empty where it is."""
     if test.metrics["data_digest"] != run.data_digest:
         return "other images"
+    if test.seen:
+        return f"another split of the same images, {test.seen:,} of them trained or validated on"
     try:
         images = sum(run.provenance["data"]["splits"]["test"].values())
     except (KeyError, TypeError, AttributeError):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from fakereal.data.folder import Folder
 from fakereal.evaluation.evaluation import Evaluation
-from fakereal.evaluation.run import without_leaked
+from fakereal.evaluation.images import without_leaked
 
 
 @pytest.fixture
@@ -88,9 +88,12 @@ def test_a_training_without_them_has_no_leaked_test_images(leaky, run, quick, tm
 
 def test_a_network_that_saw_them_is_told_of_them_whatever_the_test_leaves_out(leaky):
     data = opened(leaky, "test", drop_duplicates=True)
-    labels = data.splits["test"].labels
+    labels, digest = data.splits["test"].labels, data.images.digest
     evaluation = Evaluation(labels, labels.astype(float), 0.5)
-    seen, unseen = (SimpleNamespace(data={"drop_duplicates": dropped}) for dropped in (False, True))
+    seen, unseen = (
+        SimpleNamespace(data=data.settings | {"drop_duplicates": dropped, "images": digest})
+        for dropped in (False, True)
+    )
     for members in ([seen], [unseen, seen]):
         assert without_leaked(evaluation, data, members)["test/without_leaked/images"] == len(labels) - 4
     assert without_leaked(evaluation, data, [unseen]) == {}

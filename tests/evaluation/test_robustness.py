@@ -13,8 +13,8 @@ from PIL import Image
 from fakereal.data.transforms.corruptions import CORRUPTIONS, corrupt
 from fakereal.evaluation.degradation import cell_figures, verdict
 from fakereal.evaluation.evaluation import Evaluation
+from fakereal.evaluation.images import open_data
 from fakereal.evaluation.robustness import first_of_each_class
-from fakereal.evaluation.run import open_data
 from fakereal.models.checkpoint import load_classifier
 
 EXACT = ("trainer.accelerator=cpu", "trainer.precision=32-true")

@@ -78,6 +78,37 @@ def test_other_peoples_images_are_made_small_as_the_training_images_were(run, ch
     assert json.loads(store.read_text())["data"]["splits"]["test"] == {"REAL": 6, "FAKE": 6}
 
 
+def test_on_the_images_of_training_the_split_is_that_of_training_unless_another_is_asked_for(run, quick, tmp_path):
+    assert run("train", *quick, "data.split_seed=3").code == 0
+    words = (f"ckpt_path={tmp_path / 'run' / 'checkpoints' / 'best.ckpt'}", "trainer.accelerator=cpu")
+    chosen = ("data=synthetic", "data.count=200")
+    tested = {}
+    for name, more in {"own": (), "chosen": chosen, "other": (*chosen, "data.split_seed=0")}.items():
+        finished = run("test", *words, *more, f"hydra.run.dir=outputs/test/{name}")
+        assert finished.code == 0, finished.text
+        folder = tmp_path / "outputs" / "test" / name
+        with (folder / "predictions.csv").open(newline="") as file:
+            paths = [row["path"] for row in csv.DictReader(file)]
+        tested[name] = finished.text, json.loads((folder / "metrics.json").read_text()), paths
+    assert tested["own"][2] == tested["chosen"][2] != tested["other"][2]
+    for name in ("own", "chosen"):
+        assert tested[name][1]["test/seen_in_training"] == 0 and "were trained or" not in tested[name][0]
+    text, metrics, paths = tested["other"]
+    seen = len(set(paths) - set(tested["own"][2]))
+    assert metrics["test/seen_in_training"] == seen > 20 and len(paths) == 40
+    assert f"{seen} of the 40 test images were trained or validated on" in text
+    assert metrics["test/without_leaked/images"] == 40 - seen
+
+    reported = run("report", "runs=run", "hydra.run.dir=report")
+    assert reported.code == 0, reported.text
+    page = (tmp_path / "report" / "report.md").read_text()
+    assert f"another split of the same images, {seen} of them trained or validated on" in page
+    assert run("export", words[0], "format=safetensors", "hydra.run.dir=export").code == 0
+    card = (tmp_path / "export" / "model_card.md").read_text()
+    assert f"On 40 test images of another split of the training data: {seen} of them were trained" in card
+    assert "On 40 test images of the training data's own test split" in card
+
+
 def test_of_images_without_labels_it_says_so(run, checkpoint, image_tree, tmp_path):
     shutil.copytree(image_tree(tmp_path / "tree", 3, splits=()) / "REAL", tmp_path / "album" / "holiday")
     finished = run("test", f"ckpt_path={checkpoint}", "data=folder", f"data.root={tmp_path / 'album'}")

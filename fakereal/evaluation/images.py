@@ -1,0 +1,108 @@
+"""The images of a test: which they are, and which of them the networks were trained on."""
+
+import logging
+import re
+from typing import Any
+
+import numpy as np
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from fakereal.config.build import build
+from fakereal.config.errors import UserError
+from fakereal.config.schema import annotations_of, resolved, value_problem
+from fakereal.data.datamodule import SPLIT, ImageDataModule
+from fakereal.data.known import DATA
+from fakereal.evaluation.ensemble import PREPROCESSING
+from fakereal.evaluation.evaluation import Evaluation
+from fakereal.models.checkpoint import Loaded
+
+log = logging.getLogger(__name__)
+
+
+def open_data(node: DictConfig, loaded: Loaded) -> ImageDataModule:
+    """The data of the checkpoint with what the user gave in its place, or data that the user chose instead.
+
+    Of data that turn out to be the images of its training, the test split is that of the training, unless the command
+    line says otherwise.
+    """
+    said = dict(loaded.data)
+    cls = DATA.get(said.pop("class"))
+    if "_target_" in node:
+        data = build(node, **{key: said[key] for key in PREPROCESSING})
+        data.trained = {key: value for key, value in said.items() if key not in SPLIT or key not in _given()}
+        return data
+    if cls is None:
+        raise UserError(f"ckpt_path={loaded.path} was trained on data of your own: choose it with data=NAME.")
+    said.pop("images")
+    given = {key: resolved(node[key]) for key in node if not OmegaConf.is_missing(node, key)}
+    known = annotations_of(cls)
+    if unknown := sorted(set(given) - set(known)):
+        raise UserError(f"data.{unknown[0]}={given[unknown[0]]}: {cls.__name__} has no such key.")
+    wrong = [line for key, value in given.items() for line in value_problem(f"data.{key}", value, known[key])]
+    if wrong:
+        raise UserError("\n".join(wrong))
+    return cls(**{key: value for key, value in said.items() if key in known} | given)
+
+
+def _given() -> set[str]:
+    """The keys of `data` that the command line names."""
+    words = HydraConfig.get().overrides.task
+    return {match[1] for word in words if (match := re.match(r"\+{0,2}data\.(\w+)=", word))}
+
+
+def warn_of_other_images(node: DictConfig, data: ImageDataModule, members: list[Loaded]) -> None:
+    """A line in the log where the data of the checkpoint are no longer the images that it was trained on.
+
+    And one where some were trained on, or where only a part of other images is tested.
+    """
+    tested, every = len(data.splits["test"]), len(data.images.table)
+    if seen := len(_trained_on(data, members)):
+        log.warning(
+            "%s of the %s test images were trained or validated on: their figures say little about others",
+            f"{seen:,}", f"{tested:,}",
+        )  # fmt: skip
+    elif data.images.digest == members[0].data["images"]:
+        return
+    elif "_target_" in node:
+        if tested < every and not (data.images.table["split"] == 2).any():
+            log.warning("%s of %s images are tested; data.test_fraction=1 tests all", f"{tested:,}", f"{every:,}")
+    else:
+        log.warning("The images are not those of training: a test split carved anew may hold former training images")
+
+
+def seen_in_training(data: ImageDataModule, members: list[Loaded]) -> dict[str, int]:
+    """How many of the test images were in train or val of a network; empty where none was trained on these images."""
+    if all(member.data["images"] != data.images.digest for member in members):
+        return {}
+    return {"test/seen_in_training": len(_trained_on(data, members))}
+
+
+def _trained_on(data: ImageDataModule, members: list[Loaded]) -> np.ndarray:
+    """The rows of the test split that were in train or val of a network."""
+    return np.intersect1d(data.splits["test"].rows, _rows_of_training(data, members))
+
+
+def _rows_of_training(data: ImageDataModule, members: list[Loaded]) -> np.ndarray:
+    """The rows that were train or val of the networks that were trained on these images."""
+    dealt = [data.dealt(member.data) for member in members if member.data["images"] == data.images.digest]
+    return np.concatenate([np.empty(0, np.int64), *(rows[name] for rows in dealt for name in ("train", "val"))])
+
+
+def without_leaked(evaluation: Evaluation, data: ImageDataModule, members: list[Loaded]) -> dict[str, Any]:
+    """Accuracy over the test images whose pixels do not also stand in train or val; empty where all are new.
+
+    What data.drop_duplicates leaves out counts as seen unless all networks were trained without it. Where none was
+    trained on these images, train and val are what the data's own split makes of them.
+    """
+    hashes = data.images.table["pixel_hash"]
+    seen = _rows_of_training(data, members)
+    if not len(seen):
+        own = data.dealt({"drop_duplicates": all(member.data.get("drop_duplicates") for member in members)})
+        seen = np.concatenate([own["train"], own["val"]])
+    new = ~np.isin(hashes[data.splits["test"].rows], hashes[seen])
+    if new.all() or not new.any():
+        return {}
+    value, (low, high), count = evaluation.accuracy(new)
+    named = {"accuracy": value, "accuracy_low": low, "accuracy_high": high, "images": count}
+    return {f"test/without_leaked/{name}": figure for name, figure in named.items()}
