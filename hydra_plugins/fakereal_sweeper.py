@@ -13,6 +13,13 @@ from omegaconf import DictConfig
 class GridSweeper(BasicSweeper):
     """Hydra's grid, of which only what is not finished is launched: no process, no job of a cluster for the rest."""
 
+    def sweep(self, arguments: list[str]) -> Any:
+        """As Hydra's, of what makes jobs differ: of others it would train the first alone."""
+        from fakereal.sweeps.jobs import refuse_equal_jobs
+
+        refuse_equal_jobs([*self._parse_config(), *arguments])
+        return super().sweep(arguments)
+
     def is_done(self) -> bool:
         """Asked before each batch of jobs, from which those that are finished are taken."""
         from fakereal.config.ranks import from_outside

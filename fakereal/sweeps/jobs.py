@@ -15,6 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
@@ -40,7 +41,7 @@ def job_number(proposed: int, *, _root_: DictConfig) -> str:
     with FileLock(sweep / ".jobs.lock"):
         known = known_jobs(sweep)
         if identity not in known:
-            taken = {int(path.name) for path in sweep.iterdir() if path.name.isdigit()} | set(known.values())
+            taken = {int(path.name) for path in sweep.iterdir() if path.name.isdecimal()} | set(known.values())
             known[identity] = max(taken) + 1 if int(proposed) in taken else int(proposed)
             part = sweep / ".jobs.json.part"
             part.write_text(json.dumps(known, indent=1))
@@ -58,6 +59,19 @@ def identity_of(config: dict[str, Any]) -> str:
     return sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()
 
 
+def refuse_equal_jobs(words: list[str]) -> None:
+    """UserError where a sweep is over a key that says how or where: its jobs would count as one."""
+    for override in OverridesParser.create().parse_overrides(words):
+        key = override.get_key_element().lstrip("+")
+        group, _, name = key.partition(".")
+        within = {"data": ELSEWHERE_OF_DATA, "trainer": ELSEWHERE_OF_TRAINER}.get(group, ())
+        if (group in ELSEWHERE or name in within) and override.is_sweep_override():
+            raise UserError(
+                f"{override.input_line}: jobs that differ in {key} alone train the same, and only the first would be "
+                "trained. Run a command for each value, with a sweep=NAME or hydra.run.dir=DIR of its own."
+            )
+
+
 def known_jobs(sweep: Path) -> dict[str, int]:
     """Numbers by identity; from the jobs' own directories where the index is missing or damaged."""
     try:
@@ -68,7 +82,7 @@ def known_jobs(sweep: Path) -> dict[str, int]:
     for path in sweep.glob("*/.hydra/config.yaml"):
         job = path.parent.parent.name
         try:
-            if job.isdigit():
+            if job.isdecimal():
                 found[identity_of(read_yaml(path))] = int(job)
         except (Unusable, AttributeError):
             log.warning("%s cannot be read: its job is not recognised", path)

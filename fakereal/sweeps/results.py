@@ -3,7 +3,6 @@
 import atexit
 import csv
 import io
-import json
 import logging
 import math
 import re
@@ -20,7 +19,7 @@ from omegaconf import DictConfig
 from fakereal.config.ranks import rank
 from fakereal.config.search import SEARCH_KEYS
 from fakereal.evaluation.monitor import mode_of
-from fakereal.reporting.folders import PRUNED, number_of, read_overrides
+from fakereal.reporting.folders import PRUNED, Unusable, number_of, read_json, read_overrides
 
 log = logging.getLogger(__name__)
 UNFINISHED = "not finished"
@@ -64,14 +63,21 @@ def read_jobs(sweep: Path) -> list[dict[str, Any]]:
     rows = []
     folders = (path.parent for path in sweep.glob("*/.hydra"))
     for folder in sorted(folders, key=lambda folder: number_of(folder.name)):
-        chosen = read_overrides(folder)
-        row: dict[str, Any] = {"job": folder.name, "overrides": chosen, "error": "", "metrics": {}}
-        if (folder / "error.txt").exists():  # first: a job that is run again keeps its old metrics until it trains
-            row["error"] = (folder / "error.txt").read_text(encoding="utf-8", errors="replace").strip()
-        elif (folder / "metrics.json").exists():
-            row["metrics"] = json.loads((folder / "metrics.json").read_text())
-        else:
-            row["error"] = UNFINISHED
+        row: dict[str, Any] = {"job": folder.name, "overrides": {}, "error": "", "metrics": {}}
+        try:
+            row["overrides"] = read_overrides(folder)
+        except Unusable:
+            row["error"] = UNFINISHED  # it begins just now, or was killed as it did
+        try:
+            if (folder / "error.txt").exists():  # first: a job that is run again keeps its old metrics until it trains
+                row["error"] = (folder / "error.txt").read_text(encoding="utf-8", errors="replace").strip()
+            elif (folder / "metrics.json").exists():
+                figures = read_json(folder / "metrics.json").items()
+                row["metrics"] = {name: value for name, value in figures if isinstance(value, int | float)}
+            else:
+                row["error"] = UNFINISHED
+        except (OSError, Unusable) as reason:  # of one job; the others have their rows
+            row["error"] = str(reason)
         rows.append(row)
     return rows
 

@@ -59,6 +59,14 @@ def test_more_seeds_leave_a_job_the_same():
     assert len({identity_of(job | {"trainer": trainer}) for trainer in (plain, silent, longer)}) == 2
 
 
+@pytest.mark.parametrize("word", ["threads=1,2", "data.cache_dir=a,b", "trainer.enable_progress_bar=true,false"])
+def test_a_sweep_over_what_makes_no_other_job_is_told(sweep, folder, word):
+    stopped = sweep(word)
+    said = f"{word}: jobs that differ in {word.split('=')[0]} alone train the same"
+    assert stopped.code == 1 and said in stopped.text, stopped.text
+    assert not [*folder.glob("*/.hydra")]
+
+
 def test_jobs_are_recognised_without_the_index(sweep, folder):
     assert sweep("seed=3,4").code == 0
     (folder / ".jobs.json").write_text('{"cut')

@@ -31,6 +31,21 @@ def test_a_sweep_with_a_failing_job(run, quick, tmp_path):
     assert "| 1 | 1e+30 |" in (tmp_path / "sweep" / "results.md").read_text()
 
 
+@pytest.mark.parametrize("damage", ["metrics.json", ".hydra/overrides.yaml"])
+def test_a_damaged_job_leaves_the_others_their_rows(run, quick, tmp_path, damage):
+    words = (*quick[:-1], "hydra.sweep.dir=sweep", "logger=none")
+    assert run("train", "--multirun", *words, "seed=0").code == 0
+    if damage == "metrics.json":
+        (tmp_path / "sweep" / "0" / damage).write_text('{"val/acc')
+    else:
+        (tmp_path / "sweep" / "7" / ".hydra").mkdir(parents=True)  # of a job that was killed as it began
+    finished = run("train", "--multirun", *words, "seed=1")
+    assert finished.code == 0 and "Traceback" not in finished.text
+    told = {row["job"]: row["error"] for row in table(tmp_path / "sweep")}
+    bad = "0" if damage == "metrics.json" else "7"
+    assert told.pop(bad) and not any(told.values()) and len(told) == (1 if bad == "0" else 2)
+
+
 def test_sorting_by_a_loss_puts_the_lowest_first():
     rows = [
         {"job": str(n), "overrides": {"seed": str(n), "same": "1"}, "error": "", "metrics": {"val/loss": loss}}
