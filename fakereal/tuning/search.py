@@ -51,7 +51,7 @@ def search(cfg: DictConfig, words: list[str], loader: ConfigLoader, launcher: La
         with FileLock(folder / ".study.lock"):
             study = join_study(cfg, space, folder)
             recover(study, folder)
-            forgive(study)
+            forgive(study, again=_walks_a_grid(cfg))
     left = remaining(study, wanted)
     log.info("Study %s: %d trials of %d are to be begun", study.study_name, left, wanted)
     ends = time.monotonic() + (cfg.timeout or math.inf)
@@ -80,9 +80,13 @@ def _check(cfg: DictConfig) -> None:
     check(OmegaConf.create({key: resolved(cfg[key]) for key in keys}))
 
 
+def _walks_a_grid(cfg: DictConfig) -> bool:
+    return issubclass(get_object(cfg.sampler._target_), BruteForceSampler)
+
+
 def _wanted(cfg: DictConfig, space: Space) -> int:
     """How many trials the study is to have: a grid at most all its combinations; UserError where these have no end."""
-    if not issubclass(get_object(cfg.sampler._target_), BruteForceSampler):
+    if not _walks_a_grid(cfg):
         return cfg.n_trials
     if (count := combinations(space.distributions)) is None:
         endless = next(key for key, kind in space.distributions.items() if getattr(kind, "step", 1) is None)

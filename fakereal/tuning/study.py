@@ -101,14 +101,20 @@ def remaining(study: optuna.Study, n_trials: int) -> int:
     return n_trials - begun + instead + len(study.user_attrs.get(FORGIVEN, ()))
 
 
-def forgive(study: optuna.Study) -> None:
+def forgive(study: optuna.Study, again: bool) -> None:
     """Has failed trials not count where none has ever succeeded; asked when a worker begins.
 
     What failed them was mended since, or fails at once. The study keeps which they are: workers join, and go on.
+    `again`: their settings are tried first, as of a grid, which would pass over them.
     """
     trials = study.get_trials(deepcopy=False)
     if trials and all(trial.state in (TrialState.FAIL, TrialState.WAITING) for trial in trials):
-        study.set_user_attr(FORGIVEN, [trial.number for trial in trials if "error" in trial.user_attrs])
+        before = study.user_attrs.get(FORGIVEN, ())
+        failed = [trial for trial in trials if "error" in trial.user_attrs]
+        study.set_user_attr(FORGIVEN, [trial.number for trial in failed])
+        for trial in failed:
+            if again and trial.number not in before:
+                study.enqueue_trial(trial.params)
 
 
 def lock_of(folder: Path, number: int) -> FileLock:

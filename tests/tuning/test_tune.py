@@ -172,6 +172,22 @@ def test_a_grid_ends_with_its_last_combination(tune, trials, folder):
     assert "n_trials" not in (folder / "results.csv").read_text()
 
 
+def test_a_grid_that_failed_is_tried_again_whole(tune, trials, monkeypatch):
+    original = EpochLog.on_train_epoch_end
+
+    def fail(self, *args):
+        raise ValueError("broken on purpose")
+
+    grid = ("sampler=grid", f"{LR}=choice(0.001,0.002,0.003,0.004)", "n_trials=4")
+    monkeypatch.setattr(EpochLog, "on_train_epoch_end", fail)
+    assert tune(*grid).code == 1
+    failed = len(trials())
+    monkeypatch.setattr(EpochLog, "on_train_epoch_end", original)
+    assert tune(*grid).code == 0
+    tried = [trial.params["optimizer.lr"] for trial in trials()[failed:] if trial.state.name == "COMPLETE"]
+    assert sorted(tried) == ["0.001", "0.002", "0.003", "0.004"]
+
+
 @pytest.mark.parametrize("chosen", ["sampler=random", "sampler=gp", "pruner=hyperband", "pruner=median"])
 def test_each_sampler_and_pruner_runs(tune, trials, chosen):
     done = tune(chosen, "n_trials=1")
