@@ -29,7 +29,8 @@ class Explained:
     """An answer with its map; of a file that cannot be read only the answer.
 
     `explained`: the class whose evidence is shown; `file`: of the overlay; `pixels` (H, W, 3) uint8: the image above
-    the overlay; `small`: whether the overlay is enlarged; `found`: whether anything spoke for the class.
+    the overlay, of the first SHOWN; `small`: whether the overlay is enlarged; `found`: whether anything spoke for the
+    class.
     """
 
     answer: Answer
@@ -47,7 +48,7 @@ def summary(done: list[Explained], limit: int | None, total: int | None) -> list
     if len(done) == limit and len(done) != total:
         of = f" of {total:,} images" if total else " images"
         lines.append(f"These are the first {limit:,}{of}: limit=null explains all")
-    if empty := sum(item.pixels is not None and not item.found for item in done):
+    if empty := sum(bool(item.file) and not item.found for item in done):
         lines.append(f"In {empty:,} images nothing spoke for the class that is explained: their map is empty")
     if any(item.small for item in done):
         lines.append(f"Overlays of images below {LEAST} pixels are enlarged, each pixel as a square")
@@ -56,15 +57,16 @@ def summary(done: list[Explained], limit: int | None, total: int | None) -> list
 
 def write_page(out: Path, done: list[Explained], told: list[str], layer: str | None) -> None:
     """Writes explanations.html, explanations.md and figures/ below `out`."""
-    good = [item for item in done if item.pixels is not None]
-    bad = [[printable(item.answer.path), printable(item.answer.error)] for item in done if item.pixels is None]
+    good = [item for item in done if item.file]
+    bad = [[printable(item.answer.path), printable(item.answer.error)] for item in done if not item.file]
     where = f"Maps of layer {layer}." if layer else "Maps of the last layer (of a ViT: of its attention)."
     bar = Pictures("colour_bar", [Picture(colour_bar(), "no evidence (left) to the strongest of the image (right)")])
     pictures: list[Block] = []
-    if len(good) > SHOWN:
-        pictures.append(Text(f"The first {SHOWN} of {len(good):,} are shown here; maps/ has all."))
-    if good:
-        pictures.append(Pictures("explanation", [_picture(item) for item in good[:SHOWN]]))
+    shown = [item for item in good if item.pixels is not None]
+    if len(good) > len(shown):
+        pictures.append(Text(f"The first {len(shown):,} of {len(good):,} are shown here; maps/ has all."))
+    if shown:
+        pictures.append(Pictures("explanation", [_picture(item) for item in shown]))
     sections = [
         Section("maps", "Images and maps", [Text(f"Above the image, below it its map. {where}"), bar, *pictures]),
         Section("bad", "Without a map", [Table(("file", "why"), bad)]),

@@ -22,7 +22,7 @@ from fakereal.data.store.parallel import decode_all
 from fakereal.data.store.rgb import BadImage, open_image
 from fakereal.explanation.evidence import MeanMap
 from fakereal.explanation.overlay import at_own_size, overlay, stacked
-from fakereal.explanation.page import SIDE, Explained, summary, write_page
+from fakereal.explanation.page import SHOWN, SIDE, Explained, summary, write_page
 from fakereal.prediction.answers import Answer
 from fakereal.prediction.question import ALONE, Batch, answer, ask, batches
 from fakereal.prediction.shown import Shown
@@ -46,6 +46,7 @@ def explain(cfg: DictConfig) -> list[dict[str, Any]]:
     maps = MeanMap([member.classifier for member in members], cfg.layer)
     explainer = Explainer(maps, asked.device, cfg.target, asked.resize, out)
     total = images.total if cfg.limit is None or images.total is None else min(images.total, cfg.limit)
+    entries, every = iter(images), images.total
     done: list[Explained] = []
     interrupted = False
     _forget(out)
@@ -53,18 +54,20 @@ def explain(cfg: DictConfig) -> list[dict[str, Any]]:
     try:
         with (
             explained_out_of_memory(asked.batch_size, members[0].classifier.hparams.image_size),
-            closing(decode_all(islice(images, cfg.limit), asked.resize, ALONE)) as decoded,
+            closing(decode_all(islice(entries, cfg.limit), asked.resize, ALONE)) as decoded,
             Shown(total, False, "Explaining") as shown,
         ):
             for batch in batches(decoded, asked.batch_size):
                 answers = answer(network, asked.device, batch)
                 done += explainer(batch, answers, len(done))
                 shown.show(answers)
+            if every is None and len(done) == cfg.limit and next(entries, None) is None:
+                every = len(done)  # the archive had no more
     except KeyboardInterrupt:
         interrupted = True
     rows = [_row(item) for item in done]
     write_rows(out / "explanations.csv", rows, HEADER)
-    told = summary(done, cfg.limit, images.total)
+    told = summary(done, cfg.limit, every)
     write_page(out, done, told, cfg.layer)
     for line in (*told, f"Page: {out / 'explanations.html'}"):
         log.info(line)
@@ -112,7 +115,8 @@ class Explainer:
         name = f"maps/{number:04d}_{_plain(entry.name)}.png"
         Image.fromarray(enlarged(picture)).save(self.out / name)
         small = max(own.shape) < LEAST
-        return Explained(said, cls, name, stacked(own, picture, SIDE), small, bool(heat.any()))
+        pixels = stacked(own, picture, SIDE) if number <= SHOWN else None
+        return Explained(said, cls, name, pixels, small, bool(heat.any()))
 
 
 def _forget(out: Path) -> None:

@@ -2,11 +2,15 @@
 
 import csv
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from fakereal.explanation import page as pages
+from fakereal.explanation import run as explanation
 
 CPU = "trainer.accelerator=cpu"
 
@@ -106,6 +110,33 @@ def test_the_limit_is_told(run, checkpoint, images, tmp_path):
     for words, said in ((["limit=0"], "`limit` must be"), (["target=dog"], "`target` must be")):
         wrong = run("explain", f"ckpt_path={checkpoint('lenet')}", CPU, "images=in", *words)
         assert wrong.code == 1 and said in wrong.text
+
+
+def test_of_an_archive_that_ends_at_the_limit_all_is_explained(run, checkpoint, images, tmp_path):
+    with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
+        for name in ("a/x (1).png", "c.png"):
+            archive.write(images / name, name)
+    words = (f"ckpt_path={checkpoint('lenet')}", CPU, "images=two.zip")
+    for limit, cut in ((1, True), (2, False), (3, False)):
+        finished = run("explain", *words, f"limit={limit}", f"hydra.run.dir=out{limit}")
+        assert finished.code == 0 and ("limit=null explains all" in finished.text) == cut
+
+
+def test_only_what_the_page_shows_is_kept_in_memory(run, checkpoint, images, tmp_path, monkeypatch):
+    for module in (explanation, pages):
+        monkeypatch.setattr(module, "SHOWN", 1)
+    kept = []
+    monkeypatch.setattr(
+        explanation, "write_page", lambda out, done, *more: kept.extend(done) or write_page(out, done, *more)
+    )
+    write_page = pages.write_page
+    assert (
+        run("explain", f"ckpt_path={checkpoint('lenet')}", CPU, "images=[in/a,in/c.png]", "hydra.run.dir=out").code == 0
+    )
+    assert [item.pixels is not None for item in kept] == [True, False]
+    page = (tmp_path / "out" / "explanations.html").read_text()
+    assert "The first 1 of 2 are shown here" in page and page.count("<img ") == 2, "a colour bar and an image"
+    assert "Without a map" not in page
 
 
 def test_maps_of_an_explanation_before_are_replaced_and_nothing_beside_them(run, checkpoint, images, tmp_path):
