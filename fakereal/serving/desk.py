@@ -41,7 +41,7 @@ class InMemory(MultiPartParser):
 
 async def received(request: Request) -> FormData:
     """The multipart form of a request; an HTTPException where it has none."""
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise HTTPException(422, f"Send images as a form: curl -F images=@photo.jpg {request.url}")
     try:
         return await InMemory(request.headers, request.stream(), max_fields=10).parse()

@@ -62,10 +62,11 @@ def listening(host: str, port: int | None) -> socket.socket:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(where)
         listener.listen(128)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # UnicodeError: a host that cannot be a name
+        reason = getattr(error, "strerror", None) or error
         raise UserError(
-            f"port={port} on host={host} cannot be used ({error.strerror or error}). Give another port or "
-            "host, or port=null for any port that is free."
+            f"port={port} on host={host} cannot be used ({reason}). Give another port or host, or port=null for any "
+            "port that is free."
         ) from error
     return listener
 

@@ -118,6 +118,9 @@ def test_requests_that_are_none_or_too_much(server):
     assert server.ask("POST", "/predict", small, Content_Type="image/png").status == 422
     assert server.ask("POST", "/predict", small, Content_Type="multipart/form-data").status == 422
     assert server.ask("GET", "/predict").status in (404, 405)
+    form = b'--x\r\nContent-Disposition: form-data; name="images"; filename="a.png"\r\n\r\n' + small + b"\r\n--x--\r\n"
+    for kind in ("multipart/form-data", "Multipart/Form-Data"):  # media types have no case
+        assert server.ask("POST", "/predict", form, Content_Type=f"{kind}; boundary=x").status == 200
 
 
 def test_who_is_still_sending_reads_the_refusal(server):
@@ -193,6 +196,8 @@ def test_mistakes_are_told_before_it_starts(run, checkpoints):
         port = taken.getsockname()[1]
         done = run("app", f"ckpt_path={checkpoints[0]}", f"port={port}")
         assert done.code == 1 and f"port={port} on host=127.0.0.1 cannot be used" in done.text
+    done = run("app", f"ckpt_path={checkpoints[0]}", "host=a..b")
+    assert done.code == 1 and "on host=a..b cannot be used" in done.text and "Traceback" not in done.text
     done = run("app", "ckpt_path=none.ckpt", "port=null")
     assert done.code == 1 and "ckpt_path=none.ckpt does not exist" in done.text
     done = run("app", f"ckpt_path=[{checkpoints[0]},{checkpoints[0]}]", "port=null")
