@@ -13,6 +13,9 @@ def start(main: Callable[[], object]) -> None:
     So does, with status 141, a reader of its output that has gone.
     """
     sys.argv = as_meant(sys.argv)
+    for stream in (sys.stdout, sys.stderr):
+        if getattr(stream, "errors", "") == "strict":  # a pipe on Windows cannot say every name of a file
+            stream.reconfigure(errors="backslashreplace")
     try:
         main()
     except (KeyboardInterrupt, SystemExit) as end:

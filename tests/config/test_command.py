@@ -1,5 +1,6 @@
 """How commands end in a shell."""
 
+import io
 import os
 import signal
 import subprocess
@@ -52,6 +53,13 @@ def test_help_lists_what_the_command_is_composed_of_and_ends_where_nobody_reads_
     )
     command.stdout.close()  # as `head -0` does
     assert (command.communicate(timeout=60)[1], command.returncode) == ("", 141)
+
+
+def test_a_stream_that_cannot_say_a_name_says_it_otherwise(monkeypatch):
+    narrow = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stdout", narrow)
+    start(lambda: print("猫.png", flush=True))
+    assert narrow.buffer.getvalue() == b"\\u732b.png\n"
 
 
 def test_an_interrupt_ends_with_a_word(tmp_path, image_tree):
