@@ -27,7 +27,7 @@ def read_curves(run: Path) -> dict[str, Curve]:
 
 def _version(path: Path) -> int:
     number = path.parent.name.removeprefix("version_")
-    return int(number) if number.isdigit() else -1
+    return int(number) if number.isdecimal() else -1
 
 
 def _add(row: dict[str, str], curves: dict[str, Curve]) -> None:

@@ -52,7 +52,7 @@ def results_below(roots: list[Path]) -> Iterator[Path]:
 
 def number_of(name: str) -> tuple[int, str]:
     """Sorts job numbers as numbers, before all other names."""
-    return (int(name) if name.isdigit() else sys.maxsize, name)
+    return (int(name) if name.isdecimal() else sys.maxsize, name)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def in_placed_sweep(folder: Path) -> bool:
 
 def resume_command(folder: Path) -> str:
     """What to type to go on with a run that was stopped, also with one job of a sweep alone."""
-    given = {"hydra.mode", "hydra.run.dir", "hydra.sweep.dir", "ckpt_path"}
+    given = {"hydra.mode", "hydra.run.dir", "hydra.sweep.dir", "ckpt_path", "sweep"}
     keys = [(word, word.lstrip("+~").split("=", 1)[0]) for word in _words(folder)]
     words = [word for word, key in keys if key not in given and key.split(".")[0] not in SEARCH_KEYS]
     # an experiment may say hydra.mode=MULTIRUN, and one of its jobs is to run alone

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ class Findings:
         if isinstance(item, Tested):
             run = next(run for run, test, _ in self.tests.elsewhere if test is item)
             return f"{self.ref(run) if run else 'ensemble'} on {data_of(item)}"
-        return f"#{self.runs.index(item) + 1}"
+        return f"#{self._places[item]}"
 
     def named(self, item: Run | Tested) -> str:
         """`#1 (sweep/3)`: the reference with where it lies."""
@@ -56,11 +57,23 @@ class Findings:
     def label(self, run: Run) -> str:
         """What sets a run apart: its varied settings, and its name where they do not."""
         text = label(run, self.keys)
-        alike = sum(label(other, self.keys) == text for other in self.runs) > 1
-        return f"{text} ({run.name})" if alike else text
+        return f"{text} ({run.name})" if self._labels[text] > 1 else text
+
+    # Of a thousand runs each is looked up a thousand times.
+    @cached_property
+    def _places(self) -> dict[Run, int]:
+        return {run: place for place, run in enumerate(self.runs, start=1)}
+
+    @cached_property
+    def _labels(self) -> Counter[str]:
+        return Counter(label(run, self.keys) for run in self.runs)
+
+    @cached_property
+    def _group_of(self) -> dict[Run, Group]:
+        return {run: group for group in self.groups for run in group.members}
 
     def group_of(self, run: Run) -> Group:
-        return next(group for group in self.groups if run in group.members)
+        return self._group_of[run]
 
     def settings(self, group: Group) -> str:
         """What sets a group apart from other groups: its varied settings without the seed."""

@@ -46,6 +46,7 @@ def _blocks(study: "Study", folder: Path, monitor: str, slug: str) -> list[Block
     trials = study.get_trials(deepcopy=False)
     counts = Counter(trial.state.name for trial in trials)
     states = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed or interrupted", "RUNNING": "under way"}
+    states |= {"WAITING": "to go on"} if counts["WAITING"] else {}
     said = ", ".join(f"{counts[state]} {word}" for state, word in states.items())
     blocks: list[Block] = [Text(f"Study {study.study_name} ({folder}), {len(trials)} trials: {said}.")]
     if counts["COMPLETE"] < 2:

@@ -128,6 +128,15 @@ def test_an_unfinished_run_comes_with_the_command_that_resumes_it(told, outputs,
     assert command.endswith(f" hydra.mode=RUN hydra.run.dir={outputs / 'sweep' / 'lr' / '5'} ckpt_path=last")
     assert " seed=2 " in command
 
+    path = outputs / "sweep" / "lr" / "5" / ".hydra" / "overrides.yaml"
+    path.write_text(path.read_text() + "- sweep=lr\n")  # which a single run refuses
+    assert "sweep=lr" not in told("runs=outputs")[0].split("go on with: ")[1].split("ckpt_path=last")[0]
+
+
+def test_a_folder_may_be_named_by_what_only_looks_like_a_number(told, outputs):
+    shutil.copytree(outputs / "sweep" / "lr" / "5", outputs / "sweep" / "lr" / "10²")
+    assert told("runs=outputs")[2] == 6, "it is the same run twice"
+
 
 def test_of_two_datasets_with_as_many_runs_the_newer_is_reported(told, outputs, change):
     for job in (3, 4, 5):

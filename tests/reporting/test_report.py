@@ -211,6 +211,9 @@ def test_an_ensemble_has_its_own_table_and_is_compared(run, report, outputs):
     rank = {row["run"].rsplit("/", 1)[1]: row["rank"] for row in rows}
     [row] = cells(markdown, "Ensembles")
     assert row["members"] == f"#{rank['1']}, #{rank['2']}" and row["images"] == "80"
+    assert run("test", f"ckpt_path=[{members}]", "hydra.run.dir=outputs/test/more", "threads=1").code == 0
+    both = ", ".join(sorted((f"#{rank['1']}", f"#{rank['2']}")))
+    assert f"{both} together (2 times)" in report("runs=outputs")[2]
     pairs = [row["pair"] for row in cells(markdown, "Pairs of tests")]
     assert len(pairs) == 6 and sum(pair.startswith("E1 and #") for pair in pairs) == 3
 
