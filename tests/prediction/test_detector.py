@@ -1,0 +1,66 @@
+"""The classifier in Python, beside the command."""
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import fakereal
+from fakereal.config.errors import UserError
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Of several sizes and modes, one lies on its side, and one is none."""
+    numbers, folder = np.random.default_rng(0), tmp_path / "images"
+    folder.mkdir()
+    for name, shape in (("a.png", (40, 50, 3)), ("b.png", (32, 32, 4)), ("c.jpg", (90, 60, 3))):
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        Image.fromarray(numbers.integers(0, 256, shape, dtype=np.uint8)).save(folder / name, exif=exif)
+    (folder / "d.jpg").write_text("none")
+    return folder
+
+
+def test_the_answers_are_those_of_predict_whatever_an_image_is_given_as(run, trained_run, images, tmp_path):
+    checkpoint = trained_run() / "checkpoints" / "best.ckpt"
+    assert run("predict", f"ckpt_path={checkpoint}", "images=images", "hydra.run.dir=out").code == 1
+    with (tmp_path / "out" / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    detector = fakereal.load(checkpoint)
+    paths = sorted(images.iterdir())
+    for given in (paths, [*map(str, paths)], [path.read_bytes() for path in paths]):
+        said = detector.predict(given)
+        assert [answer.prediction for answer in said] == [row["prediction"] for row in rows]
+        assert [f"{answer.prob_fake:.7g}" for answer in said[:3]] == [row["prob_fake"] for row in rows[:3]]
+        assert said[3].error == rows[3]["error"] != ""
+    opened = [Image.open(path) for path in paths[:3]]
+    assert [answer[1:] for answer in detector.predict(opened)] == [answer[1:] for answer in said[:3]]
+    array = np.asarray(Image.open(paths[0]).transpose(Image.Transpose.ROTATE_270))
+    assert detector.predict(array)[0][1:] == said[0][1:]
+    assert [answer.path for answer in detector.predict(iter(opened))] == ["0", "1", "2"]
+    assert detector.predict(paths[0])[0].path == str(paths[0]) and detector.predict([]) == []
+
+
+def test_several_checkpoints_answer_together(run, quick, tmp_path):
+    for seed in (0, 1):
+        assert run("train", *quick, f"seed={seed}", f"hydra.run.dir=run{seed}").code == 0
+    one, two = (tmp_path / f"run{seed}" / "checkpoints" / "best.ckpt" for seed in (0, 1))
+    array = np.zeros((32, 32, 3), dtype=np.uint8)
+    alone = [fakereal.load(path).predict(array)[0].prob_fake for path in (one, two)]
+    assert fakereal.load([one, two]).predict(array)[0].prob_fake == pytest.approx(np.mean(alone))
+
+
+def test_what_is_no_image_or_checkpoint_is_told(trained_run, tmp_path):
+    detector = fakereal.load(trained_run() / "checkpoints" / "best.ckpt")
+    for wrong, said in (([None], "NoneType"), (np.zeros((32, 32, 3)), r"float64 \(32, 32, 3\)")):
+        with pytest.raises(TypeError, match=rf"a path, bytes, a PIL image or an array .*, got {said}"):
+            detector.predict(wrong)
+    with pytest.raises(TypeError, match=r"uint8, 0 to 255, got torch\.float32"):
+        detector.members[0].classifier(torch.zeros(1, 3, 32, 32))
+    with pytest.raises(UserError, match="tta='mirror': none or flip"):
+        fakereal.load(detector.members[0].path, tta="mirror")
+    with pytest.raises(UserError, match="does not exist"):
+        fakereal.load(tmp_path / "none.ckpt")
