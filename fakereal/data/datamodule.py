@@ -1,5 +1,6 @@
 """The LightningDataModule that every data set shares: split, loaders, augmentation on the device."""
 
+import inspect
 import logging
 import os
 from collections.abc import Mapping
@@ -93,6 +94,7 @@ class ImageDataModule(L.LightningDataModule):
         if self.images is None:
             self.images = self.open_images()
         if not self.splits:
+            self._refuse_forgetful()
             if self.trained and self.trained["images"] == self.images.digest:
                 self.settings |= {key: self.trained[key] for key in SPLIT if key in self.trained}
             rows = self.dealt()
@@ -101,6 +103,17 @@ class ImageDataModule(L.LightningDataModule):
             if stage == "fit":
                 self._tell_unsplit()
             self.splits = {name: Split(self.images, held) for name, held in rows.items()}
+
+    def _refuse_forgetful(self) -> None:
+        """UserError where a subclass takes what its settings do not keep: a test would open other images."""
+        own, common = (inspect.signature(cls.__init__).parameters for cls in (type(self), ImageDataModule))
+        named = {name for name, parameter in own.items() if parameter.kind is not parameter.VAR_KEYWORD}
+        if lost := sorted(named - set(common) - set(self.settings)):
+            keep = ", ".join(f'"{name}": {name}' for name in lost)
+            raise UserError(
+                f"{type(self).__name__}.settings lacks {', '.join(lost)}, so that no checkpoint would say which images "
+                f"it is of: self.settings |= {{{keep}}}"
+            )
 
     def dealt(self, like: Mapping[str, Any] | None = None) -> dict[str, np.ndarray]:
         """The rows of each split, as the settings of a checkpoint say; without, as this module's own do."""

@@ -1,5 +1,6 @@
 """The LightningModule: a backbone with one logit, its preprocessing, loss, metrics and checkpoint contents."""
 
+import inspect
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -8,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics import CatMetric
 
 from fakereal import CLASSES
@@ -31,8 +33,9 @@ class Classifier(L.LightningModule):
     keeps all but the head fixed, for good ("backbone") or for the first N epochs. `pos_weight` weighs FAKE
     in the loss; "balanced" makes both classes weigh the same. `tta` (test-time augmentation) "flip" answers
     with the mean logit of an image and its mirror, in validation and wherever the classifier is used; its
-    training stays as it is. `optimizer` is called with the parameters, `scheduler` with the optimizer and
-    `total_steps`, and then stepped after each optimizer step.
+    training stays as it is. `optimizer` is called with the parameters, `scheduler` with the optimizer and, where it
+    takes them, `total_steps`; it is stepped after each optimizer step, a ReduceLROnPlateau after each validation by
+    its loss (with `mode: max` by its accuracy). Neither is needed where nothing is trained.
     """
 
     def __init__(
@@ -97,7 +100,7 @@ class Classifier(L.LightningModule):
         self.hparams.normalization = {name: list(map(float, figures[name])) for name in ("mean", "std")}
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (B,), the log-odds of FAKE, of uint8 images (B, 3, H, W) of any size."""
+        """Logits (B,), the log-odds of FAKE, of uint8 images (B, 3, H, W) of any size; TypeError for other numbers."""
         return self.backbone(self.prepared(images)).squeeze(1).float()
 
     def prepared(self, images: Tensor) -> Tensor:
@@ -198,6 +201,8 @@ class Classifier(L.LightningModule):
         return self.probabilities(batch["image"])
 
     def configure_optimizers(self) -> Any:
+        if self.optimizer is None:
+            raise UserError("Classifier(optimizer=...) is needed for a training, such as torch.optim.AdamW.")
         optimizer = self.optimizer(self.parameters())
         if self.scheduler is None:
             return optimizer
@@ -208,16 +213,31 @@ class Classifier(L.LightningModule):
                 "schedule has no more. Give trainer.max_epochs and data.batch_size as they were, or start anew with "
                 "init_from=CKPT."
             )
-        schedule = self.scheduler(optimizer, total_steps=steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        planned = "total_steps" in inspect.signature(self.scheduler).parameters
+        schedule = self.scheduler(optimizer, **({"total_steps": steps} if planned else {}))
+        how = {"scheduler": schedule, "interval": "step"}
+        if isinstance(schedule, ReduceLROnPlateau):
+            watched = "val/loss" if schedule.mode == "min" else "val/accuracy"
+            if (every := self.trainer.check_val_every_n_epoch) != 1:
+                raise UserError(
+                    f"trainer.check_val_every_n_epoch={every}: ReduceLROnPlateau goes by the validation of each epoch. "
+                    "Give 1, or another scheduler."
+                )
+            # With the last step of an epoch: Lightning's own time for epochs is after last.ckpt is taken.
+            how |= {"frequency": self.trainer.num_training_batches, "monitor": watched}
+        return {"optimizer": optimizer, "lr_scheduler": how}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.resumed = checkpoint["fakereal"].get("so_far")
+        ours = checkpoint["fakereal"]
+        if self._trainer is None:  # Lightning's load_from_checkpoint, not a training that goes on
+            self.threshold, self.temperature = ours["threshold"], ours["temperature"]
+        self.resumed = ours.get("so_far")
         schedules = checkpoint.get("lr_schedulers") or [{}]
         self.planned = schedules[0].get("total_steps")  # of OneCycleLR, which raises beyond them
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        data = self.trainer.datamodule
+        if (data := self.trainer.datamodule) is None:
+            raise UserError("A checkpoint says which images it is of: give trainer.fit(classifier, datamodule=...).")
         checkpoint["fakereal"] = {
             "format": CHECKPOINT_FORMAT,
             "classes": list(CLASSES),

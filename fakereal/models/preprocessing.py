@@ -18,6 +18,8 @@ IMAGENET: Normalization = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 
 
 def preprocess(images: Tensor, mean: Tensor, std: Tensor, size: int | None, channels_last: bool) -> Tensor:
     """Float32 (B, 3, size, size), or of the images' own size, of uint8 (B, 3, H, W); `mean` and `std` (1, 3, 1, 1)."""
+    if images.dtype != torch.uint8:
+        raise TypeError(f"images are uint8, 0 to 255, got {images.dtype}")
     pixels = images.to(torch.float32, copy=True)
     if size and pixels.shape[-2:] != (size, size):
         pixels = F.interpolate(pixels, (size, size), mode="bilinear", antialias=True, align_corners=False)

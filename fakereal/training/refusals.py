@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 
+from hydra.utils import get_object
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import SingleDeviceStrategy, Strategy
 from omegaconf import DictConfig, OmegaConf
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from fakereal.config.errors import UserError
 from fakereal.data.known import refuse_no_images
@@ -18,8 +21,17 @@ def refuse(cfg: DictConfig) -> None:
     _refuse_clipped_fused(cfg)
     _refuse_never_validated(cfg)
     _refuse_switches(cfg.trainer)
+    _refuse_whole(cfg)
     if cfg.sweep and not in_sweep():
         raise UserError(f"sweep={cfg.sweep} names a sweep's directory: add --multirun, or give hydra.run.dir=DIR.")
+
+
+def _refuse_whole(cfg: DictConfig) -> None:
+    """Parameters are there only when the training begins."""
+    for key in ("optimizer", "scheduler"):
+        target = get_object(cfg[key]._target_)
+        if isinstance(target, type) and issubclass(target, Optimizer | LRScheduler) and not cfg[key].get("_partial_"):
+            raise UserError(f"{key}._target_={cfg[key]._target_} is called later: add {key}._partial_=true.")
 
 
 def _refuse_clipped_fused(cfg: DictConfig) -> None:

@@ -110,7 +110,7 @@ def hparams(cfg: DictConfig) -> dict[str, Any]:
     """What TensorBoard's HPARAMS tab compares runs by: the usual keys, and whatever was overridden."""
     usual = {
         "model": cfg.model.backbone,
-        "optimizer.lr": cfg.optimizer.lr,
+        "optimizer.lr": cfg.optimizer.get("lr", ""),
         "data.batch_size": cfg.data.batch_size,
         "trainer.max_epochs": cfg.trainer.max_epochs,
         "seed": cfg.seed,

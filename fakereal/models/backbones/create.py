@@ -29,6 +29,7 @@ _ELSEWHERE = {
     "checkpoint_path": "set `model.weights`",
     "features_only": "the network must give a logit",
 }
+METHODS = ("get_classifier", "forward_features", "forward_head")
 _UNEXPECTED = re.compile(r"(?:(\w+)\.)?\w+\(\) got (?:an )?unexpected keyword argument(?:\(s\))?:? \[?'(\w+)'")
 
 
@@ -69,6 +70,8 @@ def create_backbone(
         options |= {"pretrained": True, "pretrained_cfg_overlay": find_weights(name, cfg)}
     state = read_weights(weights) if weights is not None else None  # a bad file should not wait for the network
     backbone = _build(name, location, options, kwargs)
+    if missing := [method for method in METHODS if not hasattr(backbone, method)]:
+        raise UserError(f"`model.backbone={name}` lacks what networks of timm have: {', '.join(missing)}.")
     if image_size is not None and hasattr(backbone, "min_size"):
         check_image_size(backbone, image_size, image_size)
     if not (pretrained and cfg.get("num_classes") == 1):  # published with one logit, the head is trained
@@ -131,6 +134,8 @@ def _invalid(error: ValidationError, name: str, location: str) -> str:
 
 
 def _unexpected(name: str, location: str, class_name: str | None, argument: str) -> str:
+    if argument == "drop_rate":  # which is given at 0 too
+        return f"`model.drop_rate`: `model.backbone={name}` takes no drop_rate, as networks of timm do."
     if argument in _ELSEWHERE:
         return f"`model.{argument}`: `model.backbone={name}` has no such argument: leave it at 0."
     known = ""

@@ -1,7 +1,9 @@
 """From the name of a backbone to what timm knows of it."""
 
 import difflib
+import functools
 import json
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from timm.models import (
 from fakereal.config.errors import UserError
 from fakereal.models.backbones.download import cached_on_hub, hub_answers
 
+NETWORKS = "fakereal.networks"
 HUB = "hf-hub:"
 FOLDER = "local-dir:"
 
@@ -38,6 +41,8 @@ def resolve(name: str) -> tuple[str, dict[str, Any]]:
         return _of_hub(name)
     current = get_deprecated_models().get(name) or name
     if not is_model(current):
+        _import_plugins()
+    if not is_model(current):
         raise UserError(_unknown(name))
     architecture, tag = split_model_name_tag(current)
     tagged = get_arch_pretrained_cfgs(architecture)
@@ -48,6 +53,16 @@ def resolve(name: str) -> tuple[str, dict[str, Any]]:
         )
     cfg = get_pretrained_cfg(current)
     return current, cfg.to_dict() if cfg else {}
+
+
+@functools.cache
+def _import_plugins() -> None:
+    """Imports what installed packages name as entry points: modules in which they register networks of theirs."""
+    for point in entry_points(group=NETWORKS):
+        try:
+            point.load()
+        except Exception as error:  # theirs
+            raise UserError(f"The entry point {point.name} = {point.value} ({NETWORKS}) fails: {error!r}") from error
 
 
 def _unknown(name: str) -> str:
