@@ -35,6 +35,7 @@ NO_DATA = ("data=default",)  # of which no command has images
 DIRECTORIES = ("hydra.run.dir", "hydra.sweep.dir")  # which Hydra makes itself, `~` and all
 QUOTES = ("'", '"')
 FLAGS = ("--multirun", "-m", "--run", "-r")  # Hydra's that stand alone
+VALUED = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package", "-p", "--cfg", "-c")
 
 
 def as_meant(argv: list[str]) -> list[str]:
@@ -44,7 +45,11 @@ def as_meant(argv: list[str]) -> list[str]:
     """
     command, *words = quote_paths(argv)
     refuse_no_choice(words)
-    return [command, *(word for word in words if word in FLAGS), *(word for word in words if word not in FLAGS)]
+    flags, rest = [], []
+    for word in words:
+        valued = bool(flags) and flags[-1] in VALUED and not word.startswith("-")
+        (flags if valued or word in FLAGS or word.split("=")[0] in VALUED else rest).append(word)
+    return [command, *flags, *rest]
 
 
 def refuse_no_choice(words: list[str]) -> None:
