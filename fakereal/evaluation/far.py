@@ -114,7 +114,7 @@ class Far:
             log.info("%s is not known: the checkpoint keeps none (last.ckpt, or one of an earlier version)", DISTANCE)
             return
         if not self.reference.known:
-            log.info("%s is not known: validation had fewer than %d images; sizes are", DISTANCE, FEWEST)
+            log.info("%s is not known: validation had fewer than %d images. Their sizes are compared", DISTANCE, FEWEST)
         parts = []
         if self.images:
             low, high = wilson(self.far, self.images)
