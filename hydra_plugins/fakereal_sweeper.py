@@ -54,7 +54,9 @@ class StudySweeper(Sweeper):
         try:
             import optuna  # noqa: F401
         except ModuleNotFoundError as error:
-            raise HydraException(f"{error}: pip install -c constraints.txt -e '.[sweep]' brings Optuna.") from None
+            from fakereal.config.errors import installing
+
+            raise HydraException(f"{error}: {installing('sweep')} brings Optuna.") from None
         from fakereal.tuning.search import search
 
         words = [f"{key}={value}" for key, value in self.params.items()] + arguments

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fakereal.config.errors import UserError
+from fakereal.config.errors import UserError, installing
 from fakereal.evaluation.ensemble import Ensemble, combine
 from fakereal.models.checkpoint import Loaded, load_classifier, read_checkpoint, write_safetensors
 
@@ -136,5 +136,5 @@ def _need_onnx() -> None:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise UserError(
-            f'format=onnx needs {error.name}: pip install "fakereal[export]". Or choose format=torch or safetensors.'
+            f"format=onnx needs {error.name}: {installing('export')}. Or choose format=torch or safetensors."
         ) from None

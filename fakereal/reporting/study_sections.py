@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fakereal.config.errors import installing
 from fakereal.reporting.charts import INK, cut, inked
 from fakereal.reporting.content import Block, Chart, Text
 from fakereal.reporting.folders import JOURNAL
@@ -26,7 +27,7 @@ def study_blocks(found: Findings) -> list[Block]:
         try:
             blocks += _blocks(_read(folder), folder, found.monitor, f"study_{number}")
         except ModuleNotFoundError as error:
-            blocks.append(Text(f"{folder.name}: {error}; pip install -c constraints.txt -e '.[sweep]' brings Optuna."))
+            blocks.append(Text(f"{folder.name}: {error}; {installing('sweep')} brings Optuna."))
         except Exception as error:  # a journal cut short, of another version, or of something else
             blocks.append(Text(f"{folder / JOURNAL} cannot be read: {error}"))
     return blocks

@@ -7,7 +7,7 @@ import gradio as gr
 from fastapi import FastAPI
 
 from fakereal import CLASSES
-from fakereal.config.errors import UserError
+from fakereal.config.errors import UserError, installing
 from fakereal.evaluation.far import REVIEW
 from fakereal.explanation.overlay import colour_bar
 from fakereal.exporting.card import about, figures_of, results_of
@@ -85,7 +85,7 @@ def _there(of: object, name: str) -> None:
     if not hasattr(of, name):
         raise UserError(
             f"Gradio {gr.__version__} has no {name}, on which the protection of your files rests: install the version "
-            "that constraints.txt names (pip install -c constraints.txt -e '.[app]')."
+            f"that constraints.txt names ({installing('app')})."
         )
 
 

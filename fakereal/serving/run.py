@@ -13,7 +13,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from fakereal.config.errors import UserError
+from fakereal.config.errors import UserError, installing
 from fakereal.config.schema import check
 from fakereal.runtime.environment import prepare
 
@@ -35,7 +35,7 @@ def serve(cfg: DictConfig) -> None:
             import gradio  # noqa: F401
             import uvicorn
         except ImportError as error:
-            raise UserError(f'The app needs {error.name}: pip install "fakereal[app]".') from None
+            raise UserError(f"The app needs {error.name}: {installing('app')}.") from None
         page = application(cfg, Path(folder))
         url = address(*listener.getsockname()[:2])
         if not is_loopback(listener.getsockname()[0]):

@@ -10,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch.loggers import Logger, MLFlowLogger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from fakereal.config.errors import UserError
+from fakereal.config.errors import UserError, installing
 from fakereal.sweeps.jobs import in_sweep
 
 log = logging.getLogger(__name__)
@@ -130,5 +130,5 @@ def _installed(package: str) -> Path:
     from importlib.util import find_spec
 
     if find_spec(package) is None:
-        raise UserError(f"logger={package}: it is not installed; pip install -c constraints.txt -e '.[{package}]'.")
+        raise UserError(f"logger={package}: it is not installed; {installing(package)}.")
     return Path(HydraConfig.get().runtime.output_dir)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fakereal.benchmarking.bench import MANY, Bench, Row
 from fakereal.benchmarking.figures.training import work
-from fakereal.config.errors import UserError
+from fakereal.config.errors import UserError, installing
 
 GB = 10**9
 TENTH = 0.1  # seconds between two looks at the memory
@@ -20,7 +20,7 @@ def memory(bench: Bench, source: str | None, batch_size: int) -> Iterator[Row]:
     try:
         import psutil
     except ImportError as error:
-        raise UserError('figures=memory needs psutil: pip install "fakereal[benchmark]".') from error
+        raise UserError(f"figures=memory needs psutil: {installing('benchmark')}.") from error
     short = ["trainer.max_epochs=1", "trainer.limit_train_batches=100"]
     words = [*work(bench, "cnn", MANY, batch_size, source), f"data.cache_dir={bench.folder / 'memory'}", *short]
     process = psutil.Popen(

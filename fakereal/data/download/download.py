@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 
-from fakereal.config.errors import UserError
+from fakereal.config.errors import UserError, installing
 from fakereal.data.alone import alone
 from fakereal.data.download.transfer import SourceError, cannot_write, fetch
 
@@ -60,7 +60,7 @@ class KaggleDataset:
         try:
             import kagglehub
         except ImportError:
-            raise SourceError(f'{self.handle}: needs kagglehub, pip install "fakereal[kaggle]"') from None
+            raise SourceError(f"{self.handle}: needs kagglehub, {installing('kaggle')}") from None
         unfinished = self.path(folder).with_suffix(".part")
         try:
             # Into a used folder kagglehub downloads only by force: there it clears what an earlier run left.
