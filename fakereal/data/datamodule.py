@@ -18,14 +18,13 @@ from fakereal.config.errors import UserError
 from fakereal.data.draws import uniforms
 from fakereal.data.folder_names import SPLIT_NAMES, UNSPLIT
 from fakereal.data.loader import EpochBatches, ImageSet, Loader, Split
-from fakereal.data.split import carve
+from fakereal.data.split import SPLIT, deal, leaked, without_leaked
 from fakereal.data.store.decode import Aspect, Filter
 from fakereal.data.transforms.augment import Augment
 
 log = logging.getLogger(__name__)
 
 EXACT = 256  # bytes, and squares of bytes, of which float32 holds the sum to the last digit
-SPLIT = ("val_fraction", "test_fraction", "split_seed", "drop_duplicates")  # settings by which images are dealt
 BATCH_BYTES = 2**22  # of pixels that are summed at once
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -118,39 +117,14 @@ class ImageDataModule(L.LightningDataModule):
     def dealt(self, like: Mapping[str, Any] | None = None) -> dict[str, np.ndarray]:
         """The rows of each split, as the settings of a checkpoint say; without, as this module's own do."""
         how = self.settings | {key: value for key, value in (like or {}).items() if key in SPLIT}
-        table = self.images.table
-        split = table["split"].copy()
-        free = np.flatnonzero(split == UNSPLIT)
-        split[free] = 0
-        if not (split == 2).any() and how["test_fraction"]:
-            free = np.flatnonzero(split == 0)
-            split[free[self._carve(free, how["test_fraction"], how["split_seed"])]] = 2
-        if not (split == 1).any() and (split == 0).any():
-            train = np.flatnonzero(split == 0)
-            split[train[self._carve(train, how["val_fraction"], how["split_seed"])]] = 1
-        rows = {name: np.flatnonzero(split == number) for number, name in enumerate(("train", "val", "test"))}
-        return self._without_leaked(rows) if how["drop_duplicates"] else rows
-
-    def _carve(self, rows: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-        if fraction == 1:
-            return np.ones(len(rows), dtype=bool)
-        columns = self.images.table[rows]
-        return carve(columns["label"], columns["hash"], fraction, seed)
-
-    def _leaked(self, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Masks over the rows of train and val: whose pixels also stand in test."""
-        pixels = self.images.table["pixel_hash"]
-        return {name: np.isin(pixels[rows[name]], pixels[rows["test"]]) for name in ("train", "val")}
-
-    def _without_leaked(self, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        leaked = self._leaked(rows)
-        return rows | {name: rows[name][~mask] for name, mask in leaked.items()}
+        rows = deal(self.images.table, how["test_fraction"], how["val_fraction"], how["split_seed"])
+        return without_leaked(self.images.table, rows) if how["drop_duplicates"] else rows
 
     def _tell_leaked(self, rows: dict[str, np.ndarray]) -> None:
-        leaked = self._leaked(rows)
+        masks = leaked(self.images.table, rows)
         first = self.trainer is None or self.trainer.is_global_zero
         if first and (
-            found := [f"{mask.sum():,} of {len(mask):,} {name}" for name, mask in leaked.items() if mask.any()]
+            found := [f"{mask.sum():,} of {len(mask):,} {name}" for name, mask in masks.items() if mask.any()]
         ):
             log.warning(
                 "%s images also stand in the test split, which flatters test figures; leave them out with "

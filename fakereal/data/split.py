@@ -1,10 +1,47 @@
-"""Carving a part out of a data set by content: stratified, seeded, blind to order and names."""
+"""Which images are train, val and test: as their folders say, else carved out by content.
+
+Carving is stratified, seeded, and blind to order and names.
+"""
 
 from hashlib import blake2b
 
 import numpy as np
 
+from fakereal.data.folder_names import UNSPLIT
+
+# Settings of a data module by which its images are dealt.
+SPLIT = ("val_fraction", "test_fraction", "split_seed", "drop_duplicates")
 ENOUGH = 0.9  # of a share: a large group may end it sooner, while smaller ones behind it would fit
+
+
+def deal(table: np.ndarray, test_fraction: float, val_fraction: float, seed: int) -> dict[str, np.ndarray]:
+    """The rows (n,) of train, val and test of an image set's table (N,) with split, label and hash.
+
+    Splits that the folders name are kept to. Where there is no test, it is `test_fraction` of all that is free; where
+    there is no val, it is `val_fraction` of train.
+    """
+    split = table["split"].copy()
+    split[split == UNSPLIT] = 0
+    for number, fraction in ((2, test_fraction), (1, val_fraction)):
+        free = np.flatnonzero(split == 0)
+        if not (split == number).any() and len(free) and fraction:
+            split[free[_carved(table[free], fraction, seed)]] = number
+    return {name: np.flatnonzero(split == number) for number, name in enumerate(("train", "val", "test"))}
+
+
+def _carved(table: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    return np.ones(len(table), bool) if fraction == 1 else carve(table["label"], table["hash"], fraction, seed)
+
+
+def leaked(table: np.ndarray, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Masks over the rows of train and val: whose pixels also stand in test."""
+    pixels = table["pixel_hash"]
+    return {name: np.isin(pixels[rows[name]], pixels[rows["test"]]) for name in ("train", "val")}
+
+
+def without_leaked(table: np.ndarray, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The rows without those images of train and val."""
+    return rows | {name: rows[name][~mask] for name, mask in leaked(table, rows).items()}
 
 
 def carve(labels: np.ndarray, hashes: np.ndarray, fraction: float, seed: int) -> np.ndarray:

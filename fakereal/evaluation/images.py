@@ -11,8 +11,9 @@ from omegaconf import DictConfig, OmegaConf
 from fakereal.config.build import build
 from fakereal.config.errors import UserError
 from fakereal.config.schema import annotations_of, resolved, value_problem
-from fakereal.data.datamodule import SPLIT, ImageDataModule
+from fakereal.data.datamodule import ImageDataModule
 from fakereal.data.known import DATA
+from fakereal.data.split import SPLIT
 from fakereal.evaluation.ensemble import PREPROCESSING
 from fakereal.evaluation.evaluation import Evaluation
 from fakereal.models.checkpoint import Loaded

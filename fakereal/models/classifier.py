@@ -1,6 +1,5 @@
 """The LightningModule: a backbone with one logit, its preprocessing, loss, metrics and checkpoint contents."""
 
-import inspect
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -9,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics import CatMetric
 
 from fakereal import CLASSES
@@ -20,6 +18,7 @@ from fakereal.models.backbones.small_maps import use_matrix_products
 from fakereal.models.backbones.stem import Stem
 from fakereal.models.epoch_figures import EpochFigures, Seen
 from fakereal.models.preprocessing import IMAGENET, Normalization, preprocess
+from fakereal.models.schedulers import scheduled
 
 CHECKPOINT_FORMAT = 1
 Rate = Annotated[float, Field(ge=0, lt=1)]
@@ -213,19 +212,7 @@ class Classifier(L.LightningModule):
                 "schedule has no more. Give trainer.max_epochs and data.batch_size as they were, or start anew with "
                 "init_from=CKPT."
             )
-        planned = "total_steps" in inspect.signature(self.scheduler).parameters
-        schedule = self.scheduler(optimizer, **({"total_steps": steps} if planned else {}))
-        how = {"scheduler": schedule, "interval": "step"}
-        if isinstance(schedule, ReduceLROnPlateau):
-            watched = "val/loss" if schedule.mode == "min" else "val/accuracy"
-            if (every := self.trainer.check_val_every_n_epoch) != 1:
-                raise UserError(
-                    f"trainer.check_val_every_n_epoch={every}: ReduceLROnPlateau goes by the validation of each epoch. "
-                    "Give 1, or another scheduler."
-                )
-            # With the last step of an epoch: Lightning's own time for epochs is after last.ckpt is taken.
-            how |= {"frequency": self.trainer.num_training_batches, "monitor": watched}
-        return {"optimizer": optimizer, "lr_scheduler": how}
+        return {"optimizer": optimizer, "lr_scheduler": scheduled(self.scheduler, optimizer, steps, self.trainer)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         ours = checkpoint["fakereal"]

@@ -1,12 +1,17 @@
 """Learning-rate schedules over a run's optimizer steps, built from torch's own."""
 
+import inspect
 import math
+from collections.abc import Callable
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
+import lightning as L
 from pydantic import Field
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
+
+from fakereal.config.errors import UserError
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -58,3 +63,22 @@ def _half_cosine(final: float, done: float) -> float:
 
 def _stairs(milestones: tuple[float, ...], factor: float, done: float) -> float:
     return factor ** sum(done >= milestone for milestone in milestones)
+
+
+def scheduled(make: Callable, optimizer: Optimizer, total_steps: int, trainer: L.Trainer) -> dict[str, Any]:
+    """A schedule and when Lightning is to step it: after each optimizer step, a ReduceLROnPlateau after each epoch's.
+
+    `make` is called with the optimizer and, where it takes them, `total_steps`.
+    """
+    takes = "total_steps" in inspect.signature(make).parameters
+    schedule = make(optimizer, **({"total_steps": total_steps} if takes else {}))
+    if not isinstance(schedule, ReduceLROnPlateau):
+        return {"scheduler": schedule, "interval": "step"}
+    if (every := trainer.check_val_every_n_epoch) != 1:
+        raise UserError(
+            f"trainer.check_val_every_n_epoch={every}: ReduceLROnPlateau goes by the validation of each epoch. Give 1, "
+            "or another scheduler."
+        )
+    watched = "val/loss" if schedule.mode == "min" else "val/accuracy"
+    # With an epoch's last step: Lightning's own time for epochs is after last.ckpt is taken.
+    return {"scheduler": schedule, "interval": "step", "frequency": trainer.num_training_batches, "monitor": watched}
