@@ -10,7 +10,7 @@ from fakereal.evaluation.evaluation import Evaluation
 from fakereal.evaluation.intervals import bootstrap
 
 # Counts, settings and costs, which are no estimates.
-EXACT = {"images", "threshold", "tn", "fp", "fn", "tp", "sizes"}
+EXACT = {"seen_in_training", "images", "threshold", "tn", "fp", "fn", "tp", "sizes"}
 
 
 def without_interval(figures, prefix):
