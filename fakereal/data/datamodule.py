@@ -77,7 +77,7 @@ class ImageDataModule(L.LightningDataModule):
             "drop_duplicates": drop_duplicates,
             "on_error": on_error,
         }
-        self.trained: dict[str, Any] | None = None  # settings of a checkpoint, whose split is kept to on its images
+        self.trained: list[dict[str, Any]] = []  # settings of checkpoints: on its images the split of one is kept to
         self.images: ImageSet | None = None
         self.splits: dict[str, Split] = {}
 
@@ -94,8 +94,8 @@ class ImageDataModule(L.LightningDataModule):
             self.images = self.open_images()
         if not self.splits:
             self._refuse_forgetful()
-            if self.trained and self.trained["images"] == self.images.digest:
-                self.settings |= {key: self.trained[key] for key in SPLIT if key in self.trained}
+            same = (said for said in self.trained if said["images"] == self.images.digest)
+            self.settings |= {key: value for key, value in next(same, {}).items() if key in SPLIT}
             rows = self.dealt()
             if not self.settings["drop_duplicates"] and stage == "fit":
                 self._tell_leaked(rows)
@@ -113,6 +113,19 @@ class ImageDataModule(L.LightningDataModule):
                 f"{type(self).__name__}.settings lacks {', '.join(lost)}, so that no checkpoint would say which images "
                 f"it is of: self.settings |= {{{keep}}}"
             )
+
+    def refuse_others(self, said: Mapping[str, Any], within_epoch: bool) -> None:
+        """UserError where a training that goes on had other images or another split, or within an epoch other batches.
+
+        `said`: what its checkpoint says of its data.
+        """
+        own = {**self.settings, "images": self.images.digest}
+        keys = ("images", *SPLIT, *(["batch_size"] if within_epoch else []))
+        for key in keys:
+            if key in said and said[key] != own[key]:
+                what = f"data.{key}={said[key]}, not {own[key]}" if key != "images" else "other images than these"
+                hint = "Give the same, or start anew with init_from=CKPT."
+                raise UserError(f"This training was begun with {what}. {hint}")
 
     def dealt(self, like: Mapping[str, Any] | None = None) -> dict[str, np.ndarray]:
         """The rows of each split, as the settings of a checkpoint say; without, as this module's own do."""

@@ -14,6 +14,7 @@ from fakereal import CLASSES
 from fakereal.config.errors import UserError
 from fakereal.evaluation.metrics import binary_metrics, training_metrics
 from fakereal.models.backbones import create_backbone, eval_frozen_modules, set_frozen
+from fakereal.models.backbones.names import published_arguments
 from fakereal.models.backbones.small_maps import use_matrix_products
 from fakereal.models.backbones.stem import Stem
 from fakereal.models.epoch_figures import EpochFigures, Seen
@@ -67,6 +68,7 @@ class Classifier(L.LightningModule):
         )
         if backbone.startswith(("hf-hub:", "local-dir:")):  # a checkpoint loads without a hub; timm says what it is
             self.hparams.backbone = self.backbone.pretrained_cfg["architecture"]
+            self.hparams.backbone_kwargs = {**published_arguments(backbone), **(backbone_kwargs or {})}
         if channels_last:
             self.backbone.to(memory_format=torch.channels_last)
         self.optimizer, self.scheduler, self.compile_backbone = optimizer, scheduler, compile
@@ -172,6 +174,11 @@ class Classifier(L.LightningModule):
             self._log_epoch("train/loss", self.training_figures)
         return loss
 
+    def on_train_epoch_end(self) -> None:
+        if not self.trainer.is_last_batch:  # it was cut short, by EarlyStopping within it or by a limit of time
+            self.training_figures.close()
+            self._log_epoch("train/loss", self.training_figures)
+
     def _log_epoch(self, loss: str, figures: EpochFigures) -> None:
         self.log(loss, figures.loss, on_step=False, on_epoch=True)
         self.log_dict(figures.metrics, on_step=False, on_epoch=True)
@@ -218,6 +225,8 @@ class Classifier(L.LightningModule):
         ours = checkpoint["fakereal"]
         if self._trainer is None:  # Lightning's load_from_checkpoint, not a training that goes on
             self.threshold, self.temperature = ours["threshold"], ours["temperature"]
+        else:
+            self.trainer.datamodule.refuse_others(ours["data"], within_epoch="so_far" in ours)
         self.resumed = ours.get("so_far")
         schedules = checkpoint.get("lr_schedulers") or [{}]
         self.planned = schedules[0].get("total_steps")  # of OneCycleLR, which raises beyond them

@@ -45,6 +45,11 @@ class EpochFigures(nn.Module):
         """`count` of many batches together, those before the `last` of the epoch included."""
         self.waiting.append(seen)
         if last or len(self.waiting) == COUNTED_AT_ONCE:
+            self.close()
+
+    def close(self) -> None:
+        """Counts what waits."""
+        if self.waiting:
             self.count(Seen(*map(torch.cat, zip(*self.waiting, strict=True))))
             self.waiting.clear()
 

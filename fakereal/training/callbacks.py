@@ -54,7 +54,7 @@ class Throughput(Callback):
 
     def __init__(self) -> None:
         self.seconds, self.images = 0.0, 0
-        self.epoch_images, self.began = 0, 0.0
+        self.epoch_images, self.began, self.paused = 0, 0.0, 0.0
 
     def on_train_start(self, *_: Any) -> None:
         self.epoch_images, self.began = 0, time.perf_counter()  # an epoch that is resumed halfway has no batch 0
@@ -67,6 +67,16 @@ class Throughput(Callback):
         self.epoch_images += len(batch["image"]) * trainer.world_size
         if trainer.is_last_batch:
             self._close(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self.epoch_images:  # it was cut short
+            self._close(trainer, pl_module)
+
+    def on_validation_start(self, *_: Any) -> None:
+        self.paused = time.perf_counter()
+
+    def on_validation_end(self, *_: Any) -> None:
+        self.began += time.perf_counter() - self.paused  # within an epoch it is no training
 
     def _close(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if (device := trainer.strategy.root_device.type) != "cpu":
@@ -99,6 +109,10 @@ class FiniteLoss(Callback):
         if len(self.recent) == self.every or trainer.is_last_batch:
             self._check(trainer)
 
+    def on_train_epoch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        if self.recent:  # it was cut short
+            self._check(trainer)
+
     def _check(self, trainer: L.Trainer) -> None:
         steps, losses = zip(*self.recent, strict=True)
         self.recent.clear()
@@ -125,8 +139,9 @@ class EpochLog(Callback):
         self.validated = True
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        # Lightning's metrics of validation stay as they were where an epoch has none.
-        figures = {n: v for n, v in trainer.callback_metrics.items() if self.validated or not n.startswith("val/")}
+        # Lightning's metrics stay as they were where an epoch is not validated, or its training cut short.
+        new = {"train": trainer.is_last_batch, "val": self.validated}
+        figures = {name: value for name, value in trainer.callback_metrics.items() if new.get(name.split("/")[0], True)}
         parts = [f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"]
         for name, form in (
             ("train/loss", "train loss {:.4f}"),

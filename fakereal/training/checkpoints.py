@@ -137,8 +137,9 @@ class LastCheckpoint(Checkpoint):
         log.warning("Received %s: stopping after this step", signal.Signals(number).name)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        # The gradients of a part of a step are not saved.
-        whole = not (batch_idx + 1) % trainer.accumulate_grad_batches
+        # The gradients of a part of a step are not saved, nor is that a validation is to follow, which would be lost.
+        validates = trainer.val_check_batch and not (batch_idx + 1) % trainer.val_check_batch
+        whole = not (batch_idx + 1) % trainer.accumulate_grad_batches and not validates
         asked = trainer.world_size == 1 or not trainer.global_step % ASKED_EVERY
         due = self.received is not None or time.monotonic() - self.saved > self.every
         if whole and asked and not trainer.is_last_batch and self._some_rank(trainer, due):

@@ -60,8 +60,8 @@ def show_gallery(trainer: L.Trainer, classifier: Any) -> None:
     if board is None or trainer.world_size > 1:  # what several gathered is not in the order of the images
         return
     logits, labels = (values.numpy() for values in classifier.validated())
-    val = trainer.datamodule.splits["val"]
-    seen = Split(val.images, val.rows[: len(labels)])  # trainer.limit_val_batches may leave some out
+    val = trainer.val_dataloaders.dataset  # in its order, of which trainer.limit_val_batches may leave some out
+    seen = Split(val.images, val.rows[: len(labels)])
     evaluation = Evaluation(labels, sigmoid(logits / classifier.temperature), classifier.threshold)
     sheets = make_gallery(Examined([classifier], evaluation, seen, []), GALLERY, trainer.strategy.root_device)
     show_sheets(board, "val", sheets, trainer.global_step)

@@ -78,6 +78,11 @@ def _refuse_switches(trainer: DictConfig) -> None:
     for name, instead in SWITCHES.items():
         if trainer.get(name):
             raise UserError(f"trainer.{name}={trainer[name]} does not go with this training: {instead}.")
+    if (steps := trainer.get("max_steps", -1)) != -1:
+        raise UserError(
+            f"trainer.max_steps={steps}: an epoch that ends halfway is not gone on with exactly. Give "
+            "trainer.max_epochs, and for shorter epochs trainer.limit_train_batches."
+        )
     if trainer.get("enable_checkpointing") is False:
         raise UserError("trainer.enable_checkpointing=False: a training leaves best.ckpt. Leave it away.")
 

@@ -1,6 +1,7 @@
 """Backbones by name: what the user may get wrong, weights from files, downloads."""
 
 import http.server
+import json
 import logging
 import threading
 import time
@@ -14,6 +15,7 @@ from safetensors.torch import save_file
 from fakereal.config.errors import UserError
 from fakereal.models.backbones import create_backbone
 from fakereal.models.backbones.download import _answers
+from fakereal.models.classifier import Classifier
 
 PROXIES = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"]
 
@@ -366,3 +368,12 @@ def test_a_head_from_a_file_is_kept(tmp_path):
     save_file(weights, tmp_path / "own.safetensors")
     network = create_backbone("test_efficientnet", weights=str(tmp_path / "own.safetensors"))
     assert torch.equal(network.classifier.weight, weights["classifier.weight"])
+
+
+def test_a_checkpoint_of_a_folders_network_keeps_its_arguments(tmp_path):
+    said = {"architecture": "resnet10t", "num_classes": 1000, "model_args": {"stem_width": 16}}
+    (tmp_path / "config.json").write_text(json.dumps({**said, "pretrained_cfg": {"input_size": [3, 64, 64]}}))
+    classifier = Classifier(f"local-dir:{tmp_path}")
+    again = Classifier(**classifier.hparams)
+    assert classifier.hparams.backbone == "resnet10t"
+    again.load_state_dict(classifier.state_dict())

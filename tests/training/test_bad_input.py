@@ -79,6 +79,7 @@ def test_a_training_that_is_never_validated_is_told(run, quick):
         ("fast_dev_run=true", "trainer=debug"),
         ("overfit_batches=2", "trainer.limit_train_batches"),
         ("barebones=true", "fakereal.benchmark"),
+        ("max_steps=5", "trainer.max_epochs"),
         ("enable_checkpointing=false", "leaves best.ckpt"),
     ],
 )

@@ -70,6 +70,36 @@ def test_an_interrupted_epoch_goes_on_with_its_next_batch(run, lively, tmp_path,
     assert_equal(weights(straight), weights(halves))
 
 
+def test_a_stop_at_a_validated_step_loses_no_validation(run, lively, tmp_path, stopped_after):
+    straight, halves = tmp_path / "straight", tmp_path / "halves"
+    words = (*lively, "+trainer.val_check_interval=2", "trainer.max_epochs=2")  # of five steps
+    assert run("train", *words, f"hydra.run.dir={straight}").code == 0
+    with stopped_after(2):
+        assert run("train", *words, f"hydra.run.dir={halves}").code == 130
+    assert weights(halves)["global_step"] == 3, "saved when the validation is over"
+    assert run("train", *words, f"hydra.run.dir={halves}", "ckpt_path=last").code == 0
+    assert_equal(weights(straight), weights(halves))
+    assert_equal(weights(straight, "best"), weights(halves, "best"))
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("data.content_seed=7", "begun with other images than these. Give the same, or start anew with init_from=CKPT"),
+        ("data.split_seed=7", "begun with data.split_seed=0, not 7"),
+        ("data.batch_size=16", "begun with data.batch_size=32, not 16"),
+    ],
+)
+def test_a_training_goes_on_with_its_own_images(run, lively, tmp_path, stopped_after, word, said):
+    with stopped_after(3):
+        assert run("train", *lively).code == 130
+    before = (tmp_path / "run" / "checkpoints" / "last.ckpt").read_bytes()
+    stopped = run("train", *lively, word, "ckpt_path=last")
+    assert stopped.code == 1 and said in stopped.text and "Traceback" not in stopped.text
+    assert (tmp_path / "run" / "checkpoints" / "last.ckpt").read_bytes() == before
+    assert run("train", *lively, "ckpt_path=last").code == 0
+
+
 def test_a_stopped_job_of_a_sweep_says_how_it_goes_on_alone(run, lively, tmp_path, stopped_after):
     words = (*lively, "hydra.mode=MULTIRUN", f"hydra.sweep.dir={tmp_path / 'sweep (1)'}", "trainer.max_epochs=1,2")
     with stopped_after(3):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from fakereal.models.checkpoint import load_classifier
 from fakereal.models.classifier import Classifier
+from fakereal.training import callbacks, figures
 
 
 @pytest.fixture
@@ -211,3 +213,45 @@ def test_a_quick_try_is_validated_on_a_draw_of_both_classes(run, quick, tmp_path
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["val/images"] == 16
     assert min(metrics["val/tn"] + metrics["val/fp"], metrics["val/fn"] + metrics["val/tp"]) >= 4
+
+
+def test_the_gallery_shows_the_images_that_were_validated_on(run, quick, monkeypatch):
+    seen = []
+
+    def made(examined, *more):
+        seen.append(examined)
+        return make_gallery(examined, *more)
+
+    make_gallery = figures.make_gallery
+    monkeypatch.setattr(figures, "make_gallery", made)
+    words = ("data.val_fraction=0.5", "data.batch_size=16", "trainer.limit_val_batches=2")
+    assert run("train", *quick, *words).code == 0
+    [examined] = seen
+    assert len(examined.evaluation.labels) == 32 and (examined.evaluation.labels == examined.split.labels).all()
+
+
+def test_an_epoch_that_is_cut_short_has_figures_of_its_own(run, quick, tmp_path):
+    words = ("callbacks=[default,early_stopping]", "callbacks.early_stopping.patience=1", "optimizer.lr=1e-9")
+    done = run("train", *quick, *words, "+trainer.val_check_interval=2", "trainer.max_epochs=9", "logger=csv")
+    assert done.code == 0, done.text
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    with (tmp_path / "run" / "csv" / "version_0" / "metrics.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["train/loss"]]
+    assert len(rows) == metrics["epochs"] == 1 and float(rows[0]["train/images_per_second"]) > 0
+    assert "train loss" not in done.text.split("epoch 1/9")[1].splitlines()[0], "its figures come after its line"
+
+
+def test_validations_within_an_epoch_are_no_training(monkeypatch):
+    now = iter([0.0, 1.0, 11.0, 12.0])  # begins; validation from 1 to 11; closes
+    monkeypatch.setattr(callbacks.time, "perf_counter", lambda: next(now))
+    logged = {}
+    module = SimpleNamespace(log=lambda name, value, **_: logged.update({name: value}))
+    trainer = SimpleNamespace(
+        world_size=1, is_last_batch=True, strategy=SimpleNamespace(root_device=SimpleNamespace(type="cpu"))
+    )
+    throughput = callbacks.Throughput()
+    throughput.on_train_batch_start(trainer, module, None, 0)
+    throughput.on_validation_start()
+    throughput.on_validation_end()
+    throughput.on_train_batch_end(trainer, module, None, {"image": range(8)}, 0)
+    assert throughput.seconds == 2 and logged == {"train/images_per_second": 4}

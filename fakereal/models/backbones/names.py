@@ -65,6 +65,18 @@ def _import_plugins() -> None:
             raise UserError(f"The entry point {point.name} = {point.value} ({NETWORKS}) fails: {error!r}") from error
 
 
+def published_arguments(name: str) -> dict[str, Any]:
+    """What a model of the hub or of a folder gives its architecture, as timm does when it creates it."""
+    if name.startswith(FOLDER):
+        config = json.loads((Path(name.removeprefix(FOLDER)) / "config.json").read_text(encoding="utf-8"))
+        given = config.get("model_args")
+    elif config := cached_on_hub(name.removeprefix(HUB), ["config.json"]):
+        return published_arguments(f"{FOLDER}{Path(config).parent}")
+    else:
+        given = load_model_config_from_hf(name.removeprefix(HUB))[2]
+    return {key: value for key, value in (given or {}).items() if key not in ("num_classes", "in_chans")}
+
+
 def _unknown(name: str) -> str:
     if "/" in name:
         return f"`model.backbone={name}` names no timm network: of the Hugging Face hub, use `{HUB}{name}`."
