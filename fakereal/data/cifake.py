@@ -48,6 +48,8 @@ class Cifake(Folder):
         digest: str | None = DIGEST,
         **common: Any,
     ):
+        if named := sorted({"real", "fake"} & common.keys()):
+            raise UserError(f"data.{named[0]}: CIFAKE's folders are REAL and FAKE. For others choose data=folder.")
         super().__init__(root=root, real=("real",), fake=("fake",), **common)
         self.download, self.mirror, self.expected = download, mirror, digest
         self.settings |= {"download": download, "mirror": mirror, "digest": digest}

@@ -17,13 +17,13 @@ ENOUGH = 0.9  # of a share: a large group may end it sooner, while smaller ones 
 def deal(table: np.ndarray, test_fraction: float, val_fraction: float, seed: int) -> dict[str, np.ndarray]:
     """The rows (n,) of train, val and test of an image set's table (N,) with split, label and hash.
 
-    Splits that the folders name are kept to. Where there is no test, it is `test_fraction` of all that is free; where
-    there is no val, it is `val_fraction` of train.
+    Splits that the folders name are kept to. Where there is no test, it is `test_fraction` of all that is free, and 1
+    is whatever there is; where there is no val, it is `val_fraction` of train.
     """
     split = table["split"].copy()
     split[split == UNSPLIT] = 0
     for number, fraction in ((2, test_fraction), (1, val_fraction)):
-        free = np.flatnonzero(split == 0)
+        free = np.flatnonzero(split == 0) if fraction < 1 else np.arange(len(split))
         if not (split == number).any() and len(free) and fraction:
             split[free[_carved(table[free], fraction, seed)]] = number
     return {name: np.flatnonzero(split == number) for number, name in enumerate(("train", "val", "test"))}

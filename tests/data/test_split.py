@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from fakereal.data.split import carve
+from fakereal.data.folder_names import UNSPLIT
+from fakereal.data.split import carve, deal
 
 
 def images(count, duplicates=0, seed=0):
@@ -89,3 +90,12 @@ def test_a_large_group_of_identical_images_does_not_take_the_place_of_others():
     for seed in range(40):
         taken = carve(labels, hashes, 0.1, seed)
         assert [taken[labels == label].sum() for label in (0, 1)] == [100, 100]
+
+
+def test_a_test_of_everything_takes_what_lies_in_other_splits_too():
+    table = np.zeros(6, dtype=[("split", "u1"), ("label", "u1"), ("hash", "S16")])
+    table["split"], table["hash"] = [0, 0, 1, 1, UNSPLIT, UNSPLIT], [b"%d" % number for number in range(6)]
+    assert [len(rows) for rows in deal(table, 1, 0.5, 0).values()] == [0, 0, 6]
+    assert [len(rows) for rows in deal(table, 0.25, 0.5, 0).values()] == [3, 2, 1]
+    table["split"][0] = 2
+    assert [len(rows) for rows in deal(table, 1, 0.5, 0).values()] == [3, 2, 1], "a test of its own is kept to"

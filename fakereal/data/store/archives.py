@@ -14,7 +14,7 @@ from fakereal.data.store.sources import BadSource, File, is_hidden, other_ending
 from fakereal.data.store.tar import read_tar
 
 ZIP = (b"PK\3\4", b"PK\5\6")  # first bytes; the first name in a tar may begin with PK too
-UNSAFE = re.compile(r"[A-Za-z]:|[/\\]|(.*[/\\])?\.\.([/\\]|\Z)", re.DOTALL)
+UNSAFE = re.compile(r"[A-Za-z]:[/\\]|[/\\]|(.*[/\\])?\.\.([/\\]|\Z)", re.DOTALL)
 
 
 class ArchiveSource:

@@ -50,7 +50,8 @@ class Recipe:
         """
         names = sorted(self.names.labels.items())
         parts = [FORMAT, *map(str, self.roots), self.resize, names, self.need_split]
-        parts += [] if self.need_split else ["all labelled", sorted(self.names.given.items())]
+        given = sorted(self.names.given.items())
+        parts += ([given] if given else []) if self.need_split else ["all labelled", given]
         stem = re.sub(r"[^\w.-]", "_", self.roots[0].stem)[:32]
         return f"{stem}-{sha256(repr(parts).encode()).hexdigest()[:16]}"
 
