@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Sequence
 from itertools import count
 from os import PathLike
+from typing import get_args
 
 import numpy as np
 from lightning import Fabric
 from PIL import Image
 
 from fakereal.config.errors import UserError
+from fakereal.config.keys import Precision
 from fakereal.data.store.decode import BadImage, Decoded, Facts, Resize, decode
 from fakereal.data.store.entries import Entry
 from fakereal.data.store.rgb import failing_as_bad_image, to_rgb
@@ -47,7 +49,11 @@ class Detector:
     ):
         if tta not in (None, "none", "flip"):
             raise UserError(f"tta={tta!r}: none or flip.")
+        if precision not in (None, *get_args(Precision)):
+            raise UserError(f"precision={precision!r}: one of {', '.join(map(repr, get_args(Precision)))}.")
         several = [ckpt_path] if isinstance(ckpt_path, str | PathLike) else ckpt_path
+        if not several:
+            raise UserError("ckpt_path=[]: give at least one checkpoint.")
         self.members = load_members([str(path) for path in several], tta, own_data=False)
         said = self.members[0].data
         self.resize, self.batch_size = Resize(**{key: said[key] for key in PREPROCESSING}), said["batch_size"]
@@ -84,8 +90,10 @@ def _name(image: Picture, place: int) -> str:
 
 def _as_image(image: object) -> Image.Image:
     if isinstance(image, Image.Image):
+        if 0 in image.size:
+            raise BadImage("empty image")
         return image
     if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
-        return Image.fromarray(image)
+        return _as_image(Image.fromarray(image))
     said = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
     raise TypeError(f"an image is a path, bytes, a PIL image or an array (H, W, 3) uint8, got {said}")

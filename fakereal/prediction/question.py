@@ -73,7 +73,7 @@ def answer(network: Ensemble, device: torch.device, batch: Batch) -> list[Answer
     probabilities: Iterator[float] = iter(())
     if good:
         pixels = torch.from_numpy(np.stack(good)).to(device)
-        probabilities = iter(combine(network(pixels.permute(0, 3, 1, 2)).cpu().numpy()))
+        probabilities = iter(combine(network(pixels.permute(0, 3, 1, 2)).cpu().numpy()).tolist())
     return [
         Answer(entry.name, error=str(image))
         if isinstance(image, BadImage)

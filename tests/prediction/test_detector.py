@@ -1,6 +1,7 @@
 """The classifier in Python, beside the command."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -62,5 +63,13 @@ def test_what_is_no_image_or_checkpoint_is_told(trained_run, tmp_path):
         detector.members[0].classifier(torch.zeros(1, 3, 32, 32))
     with pytest.raises(UserError, match="tta='mirror': none or flip"):
         fakereal.load(detector.members[0].path, tta="mirror")
+    with pytest.raises(UserError, match="precision='bf16-true': one of"):
+        fakereal.load(detector.members[0].path, precision="bf16-true")
+    with pytest.raises(UserError, match="give at least one checkpoint"):
+        fakereal.load([])
+    [said] = detector.predict(np.zeros((0, 5, 3), dtype=np.uint8))
+    assert said.error == "empty image"
+    [said] = detector.predict(np.zeros((5, 5, 3), dtype=np.uint8))
+    assert json.dumps(said._asdict())
     with pytest.raises(UserError, match="does not exist"):
         fakereal.load(tmp_path / "none.ckpt")
