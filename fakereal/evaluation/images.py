@@ -21,17 +21,23 @@ from fakereal.models.checkpoint import Loaded
 log = logging.getLogger(__name__)
 
 
-def open_data(node: DictConfig, loaded: Loaded) -> ImageDataModule:
-    """The data of the checkpoint with what the user gave in its place, or data that the user chose instead.
+def open_data(node: DictConfig, members: list[Loaded]) -> ImageDataModule:
+    """The data of the checkpoints with what the user gave in its place, or data that the user chose instead.
 
-    Of data that turn out to be the images of its training, the test split is that of the training, unless the command
-    line says otherwise.
+    Of data that turn out to be the images of a training, the test split is that of the training, unless the command
+    line says otherwise. Images are resized as for training, whatever is said.
     """
+    loaded = members[0]
     said = dict(loaded.data)
     cls = DATA.get(said.pop("class"))
     if "_target_" in node:
+        given = _given()
+        for key in PREPROCESSING:
+            if key in given and node[key] != said[key]:
+                log.warning("data.%s=%s is not used: the network was trained with %s", key, node[key], said[key])
         data = build(node, **{key: said[key] for key in PREPROCESSING})
-        data.trained = {key: value for key, value in said.items() if key not in SPLIT or key not in _given()}
+        kept = [key for key in SPLIT if key not in given]
+        data.trained = [{key: other.data[key] for key in ("images", *kept) if key in other.data} for other in members]
         return data
     if cls is None:
         raise UserError(f"ckpt_path={loaded.path} was trained on data of your own: choose it with data=NAME.")
@@ -93,14 +99,11 @@ def _rows_of_training(data: ImageDataModule, members: list[Loaded]) -> np.ndarra
 def without_leaked(evaluation: Evaluation, data: ImageDataModule, members: list[Loaded]) -> dict[str, Any]:
     """Accuracy over the test images whose pixels do not also stand in train or val; empty where all are new.
 
-    What data.drop_duplicates leaves out counts as seen unless all networks were trained without it. Where none was
-    trained on these images, train and val are what the data's own split makes of them.
+    What data.drop_duplicates leaves out counts as seen unless all networks were trained without it. Empty also where
+    none was trained on these images: what is train and val of them is then no training's.
     """
     hashes = data.images.table["pixel_hash"]
     seen = _rows_of_training(data, members)
-    if not len(seen):
-        own = data.dealt({"drop_duplicates": all(member.data.get("drop_duplicates") for member in members)})
-        seen = np.concatenate([own["train"], own["val"]])
     new = ~np.isin(hashes[data.splits["test"].rows], hashes[seen])
     if new.all() or not new.any():
         return {}

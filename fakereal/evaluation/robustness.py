@@ -22,7 +22,7 @@ from fakereal.evaluation.ensemble import Ensemble, combine, load_members
 from fakereal.evaluation.evaluation import Evaluation
 from fakereal.evaluation.images import open_data, warn_of_other_images
 from fakereal.evaluation.ledger import check_ledger, record_look
-from fakereal.evaluation.run import one_device, origin
+from fakereal.evaluation.run import one_device, origin, refuse_no_numbers
 from fakereal.reporting.corruption_plots import curves_figure, examples_figure
 from fakereal.reporting.plots import save_png
 from fakereal.reporting.robustness import print_robustness
@@ -44,7 +44,7 @@ def robustness(cfg: DictConfig) -> dict[str, Any]:
     out = Path(HydraConfig.get().runtime.output_dir)
     prepare(cfg)
     members = load_members(cfg.ckpt_path, cfg.tta, own_data="_target_" not in cfg.data)
-    data = open_data(cfg.data, members[0])
+    data = open_data(cfg.data, members)
     data.prepare_data()
     data.setup()
     warn_of_other_images(cfg.data, data, members)
@@ -56,6 +56,7 @@ def robustness(cfg: DictConfig) -> dict[str, Any]:
     trainer = one_device(cfg.trainer)
     with explained_out_of_memory(data.batch_size, members[0].classifier.hparams.image_size):
         trainer.test(asked, dataloaders=cells, verbose=False)
+    refuse_no_numbers(asked.of_cell(0, 1), cfg.ckpt_path)
     rows = evaluate(cells, asked, split.labels[positions])
 
     metrics = {**flat(rows, cfg.split), f"{cfg.split}/threshold": asked.ensemble.threshold, **origin(members)}

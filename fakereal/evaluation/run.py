@@ -42,7 +42,7 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     out = Path(HydraConfig.get().runtime.output_dir)
     prepare(cfg)
     members = load_members(cfg.ckpt_path, cfg.tta, own_data="_target_" not in cfg.data)
-    data = open_data(cfg.data, members[0])
+    data = open_data(cfg.data, members)
     data.need_both = False  # of one class there are fewer figures
     collected, far = Probabilities(), Far(members)
     trainer = one_device(cfg.trainer, collected, FarImages(far))
@@ -52,11 +52,7 @@ def test(cfg: DictConfig) -> dict[str, Any]:
             trainer.test(member.classifier, datamodule=data, verbose=False)
     warn_of_other_images(cfg.data, data, members)
     split, probabilities = data.splits["test"], np.stack(collected.members)
-    if bad := int((~np.isfinite(probabilities)).any(0).sum()):
-        raise UserError(
-            f"ckpt_path={cfg.ckpt_path}: the network gave no number (nan) for {bad:,} of {len(split):,} images. Try "
-            "trainer.precision=32-true."
-        )
+    refuse_no_numbers(probabilities, cfg.ckpt_path)
     evaluation = Evaluation(split.labels, combine(probabilities), mean_threshold(members))
 
     far.see_sizes(*data.file_sizes("test"))
@@ -68,7 +64,12 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     names = [data.images.names[row] for row in split.rows]
     write_predictions(out / "predictions.csv", names, evaluation)
     group_names = [data.group_of(name) for name in names]
-    for file in ("groups.csv", "ensemble.csv"):  # of a test before, in the same directory
+    for file in (
+        "groups.csv",
+        "ensemble.csv",
+        "roc.png",
+        "precision_recall.png",
+    ):  # of a test before
         (out / file).unlink(missing_ok=True)
     if groups := by_group(evaluation, group_names):
         write_rows(out / "groups.csv", groups)
@@ -88,8 +89,17 @@ def test(cfg: DictConfig) -> dict[str, Any]:
 def one_device(node: DictConfig, *callbacks: Callback) -> L.Trainer:
     """A trainer that answers in the order of the images, whatever the node says of devices, and leaves no files."""
     bars = [progress_bar()] if node.enable_progress_bar else []
-    one = {"devices": 1, "num_nodes": 1, "strategy": "auto"}
+    one = {"devices": 1, "num_nodes": 1, "strategy": "auto", "limit_test_batches": 1.0, "fast_dev_run": False}
     return build(node, callbacks=[*bars, *callbacks], logger=False, enable_checkpointing=False, **one)
+
+
+def refuse_no_numbers(probabilities: np.ndarray, ckpt_path: object) -> None:
+    """UserError where one of the probabilities (members, N) is nan: it would count as REAL."""
+    if bad := int((~np.isfinite(probabilities)).any(0).sum()):
+        raise UserError(
+            f"ckpt_path={ckpt_path}: the network gave no number (nan) for {bad:,} of {probabilities.shape[1]:,} "
+            "images. Try trainer.precision=32-true."
+        )
 
 
 def origin(members: list[Loaded]) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def test_the_whole_grid_of_one_checkpoint(run, checkpoint, tmp_path):
 
     # A cell by hand: the figures stand in the row of their own corruption.
     loaded = load_classifier(checkpoint)
-    data = open_data(OmegaConf.create(), loaded)
+    data = open_data(OmegaConf.create(), [loaded])
     data.setup()
     split = data.splits["test"]
     images = torch.from_numpy(data.images.gather(split.rows)).permute(0, 3, 1, 2)
@@ -83,6 +83,18 @@ def test_the_whole_grid_of_one_checkpoint(run, checkpoint, tmp_path):
         assert row["accuracy"] == by_hand.accuracy()[0]
         assert row["loss"] == pytest.approx(by_hand.log_loss()[0], rel=1e-4)
         assert row["change"] == pytest.approx((pixels.float() - images.float()).abs().mean().item(), rel=1e-4)
+
+
+def test_a_network_that_gives_no_numbers_is_refused(run, checkpoint, tmp_path):
+    altered = torch.load(checkpoint, weights_only=True)
+    next(iter(altered["state_dict"].values())).fill_(float("nan"))
+    for name in altered["state_dict"]:
+        if name.endswith("fc.weight"):
+            altered["state_dict"][name].fill_(float("nan"))
+    torch.save(altered, tmp_path / "nan.ckpt")
+    words = ("ckpt_path=nan.ckpt", "corruptions=jpeg", "severities=[1]", "trainer.accelerator=cpu", "ledger=l.jsonl")
+    done = run("robustness", *words)
+    assert done.code == 1 and "the network gave no number (nan)" in done.text and not (tmp_path / "l.jsonl").read_text()
 
 
 def test_an_ensemble_a_few_cells_on_validation_leaves_no_line_in_the_ledger(run, quick, checkpoint, tmp_path):

@@ -109,6 +109,28 @@ def test_on_the_images_of_training_the_split_is_that_of_training_unless_another_
     assert "On 40 test images of the training data's own test split" in card
 
 
+def test_of_an_ensemble_the_split_is_that_of_whichever_was_trained_on_the_images(run, quick, tmp_path):
+    for name, more in {"there": ("data.split_seed=5",), "elsewhere": ("data.content_seed=1",)}.items():
+        assert run("train", *quick, *more, f"hydra.run.dir={name}").code == 0
+    there, elsewhere = (tmp_path / name / "checkpoints" / "best.ckpt" for name in ("there", "elsewhere"))
+    for number, members in enumerate(([there, elsewhere], [elsewhere, there])):
+        words = (f"ckpt_path=[{','.join(map(str, members))}]", "data=synthetic", "data.count=200", "data.size=64")
+        done = run("test", *words, "trainer.accelerator=cpu", f"hydra.run.dir=t{number}")
+        assert done.code == 0 and "were trained or validated on" not in done.text, done.text
+        assert "data.size=64 is not used: the network was trained with 32" in done.text
+        assert json.loads((tmp_path / f"t{number}" / "metrics.json").read_text())["test/seen_in_training"] == 0
+
+
+def test_extra_keys_of_the_trainer_shorten_no_test_and_old_figures_go(run, checkpoint, tmp_path):
+    (tmp_path / "tested").mkdir()
+    for name in ("roc.png", "precision_recall.png"):
+        (tmp_path / "tested" / name).write_text("of a test before")
+    words = ("+trainer.limit_test_batches=1", "+trainer.fast_dev_run=true", "data.batch_size=8", "hydra.run.dir=tested")
+    done = run("test", f"ckpt_path={checkpoint}", *words)
+    assert done.code == 0, done.text
+    assert (tmp_path / "tested" / "roc.png").read_bytes()[:4] == b"\x89PNG"
+
+
 def test_of_images_without_labels_it_says_so(run, checkpoint, image_tree, tmp_path):
     shutil.copytree(image_tree(tmp_path / "tree", 3, splits=()) / "REAL", tmp_path / "album" / "holiday")
     finished = run("test", f"ckpt_path={checkpoint}", "data=folder", f"data.root={tmp_path / 'album'}")
