@@ -75,8 +75,15 @@ def _how_near(found: Findings) -> str:
         f"Close: at most {wanted.distance} of the 64 bits of the perceptual hashes (pHash, Zauner 2010) differ. Found: "
         f"close, and the grey images correlate by {wanted.correlation:g} or more. "
     )
-    text += "All pairs of different images were compared: the search is exact."
+    even = len(found.same.first) - len(_compared(found))
+    rest = f", but for those of {even:,} that are too even to have a hash" if even else ""
+    text += f"All pairs of different images were compared{rest}: the search is exact."
     return text if whole else f"{text[: text.index('All pairs')]}The search was stopped: too many images look alike."
+
+
+def _compared(found: Findings) -> np.ndarray:
+    """The rows of the images that the search compared: one of each content, without those too even."""
+    return found.same.first[~found.pixels.flat[found.same.first]]
 
 
 def _false_alarms(found: Findings) -> str:
@@ -85,7 +92,7 @@ def _false_alarms(found: Findings) -> str:
 
     if not found.near.complete:
         return "The search was stopped, so that no rate of false alarms can be told."
-    real, fake = (int((found.label[found.same.first] == label).sum()) for label in (0, 1))
+    real, fake = (int((found.label[_compared(found)] == label).sum()) for label in (0, 1))
     if not real or not fake:
         return "There is one class only, so that no rate of false alarms can be told."
     mixed = found.label[found.near.pairs].sum(1) == 1

@@ -170,6 +170,18 @@ def test_of_one_class_it_says_what_cannot_be_said(tree, audit, missing):
     assert f"no {missing} image in train" in text and "There is no test split" in text
 
 
+def test_a_rate_of_false_alarms_is_of_the_pairs_that_were_compared(tree, audit, tmp_path):
+    def often_blank(image, path, label):
+        shade = int(path.name[:4])
+        if shade >= 5:
+            image = Image.new("RGB", (32, 32), (shade, 100 * (label == "FAKE"), 0))
+        image.save(path.with_suffix(".png"))
+
+    audit("data=folder", f"data.root={tree(30, often_blank, splits=('.',))}")
+    page = (tmp_path / "out" / "audit.md").read_text()
+    assert "Of 25 pairs of a real and a fake image" in page and "but for those of 50 that are too even" in page
+
+
 @pytest.mark.parametrize("more", [(), ("data.test_fraction=1",)])
 def test_of_few_images_no_shortcut_is_claimed(tree, audit, more):
     figures, text = audit("data=folder", f"data.root={tree(3, splits=('.',))}", *more)
