@@ -19,7 +19,8 @@ def run(cfg: DictConfig) -> float:
 def main() -> None:
     """Runs the search."""
     # Not hydra.mode in the configuration: where that cannot be composed, Hydra would say that this word is missing.
-    if not {"--multirun", "-m", "--cfg", "-c", "--info", "-i"} & set(sys.argv):
+    alone = {"--multirun", "-m", "--run", "-r", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc"}
+    if not alone & {word.split("=")[0] for word in sys.argv}:
         sys.argv.insert(1, "--multirun")
     run()
 

@@ -3,8 +3,10 @@
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Sweep
 from hydra.errors import HydraException
 
 from fakereal.config import CONF
@@ -34,8 +36,13 @@ NO_CHOICE = {"default", "checkpoint"}  # files of a group that others begin with
 NO_DATA = ("data=default",)  # of which no command has images
 DIRECTORIES = ("hydra.run.dir", "hydra.sweep.dir")  # which Hydra makes itself, `~` and all
 QUOTES = ("'", '"')
-FLAGS = ("--multirun", "-m", "--run", "-r")  # Hydra's that stand alone
+FUNCTION = re.compile(r"(choice|range|interval|glob|tag|sort|shuffle|str|extend_list)\(")  # of Hydra's grammar
+SWEEPS = ("--multirun", "-m")
+# Hydra's that stand alone, those with a value, and one that has a value or none.
+FLAGS = (*SWEEPS, "--run", "-r", "--resolve", "--help", "-h", "--hydra-help", "--shell-completion", "-sc")
 VALUED = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package", "-p", "--cfg", "-c")
+INFO = {"--info", "-i"}
+INFOS = {"all", "config", "defaults", "defaults-tree", "plugins", "searchpath"}
 
 
 def as_meant(argv: list[str]) -> list[str]:
@@ -45,10 +52,13 @@ def as_meant(argv: list[str]) -> list[str]:
     """
     command, *words = quote_paths(argv)
     refuse_no_choice(words)
-    flags, rest = [], []
-    for word in words:
-        valued = bool(flags) and flags[-1] in VALUED and not word.startswith("-")
-        (flags if valued or word in FLAGS or word.split("=")[0] in VALUED else rest).append(word)
+    flags, rest, last = [], [], ""
+    for word, following in zip(words, [*words[1:], ""], strict=True) if words else ():
+        valued = last in VALUED or (last in INFO and word in INFOS)
+        flag = valued or word in FLAGS or word.split("=")[0] in {*VALUED, *INFO}
+        bare = word in INFO and following not in INFOS  # without its value it would take the next word for it
+        (flags if flag else rest).append(f"{word}=all" if bare else word)
+        last = "" if valued else word
     return [command, *flags, *rest]
 
 
@@ -85,34 +95,42 @@ def choices_of(group: str) -> list[str]:
 def quote_paths(argv: list[str]) -> list[str]:
     """`data.root=/tmp/a (b)=c` as `data.root='/tmp/a (b)=c'`: a path may hold what Hydra's grammar does not.
 
-    In a list, `ckpt_path=[a (1).ckpt,b.ckpt]`, each path is quoted; one that holds a comma must be by hand.
+    In a list, `ckpt_path=[a (1).ckpt,b.ckpt]`, and in a sweep, each path is quoted; one that holds a comma must be by
+    hand.
     """
-    return [_quoted(word) for word in argv]
+    sweeps = any(word in SWEEPS for word in argv)
+    return [_quoted(word, sweeps) for word in argv]
 
 
-def _quoted(word: str) -> str:
+def _quoted(word: str, sweeps: bool) -> str:
     key, _, value = word.partition("=")
     if key.lstrip("+") in DIRECTORIES and value[:1] == "~":
         word = f"{key}={os.path.expanduser(value)}"
     match = re.fullmatch(r"(\+{0,2}([\w.]+))=(.*)", word, re.DOTALL)
-    if not match or match[2] not in PATH_KEYS or match[3][:1] in QUOTES:
-        return word
-    if _is_understood(word) and match[3] == match[3].strip():
+    if not match or match[2] not in PATH_KEYS or match[3][:1] in QUOTES or FUNCTION.match(match[3]):
         return word
     value = match[3]
+    if any(quote in value for quote in QUOTES) and _read(word) is not None:
+        return word  # quoted by hand
     if value[:1] == "[" and value[-1:] == "]":
-        items = (item.strip() for item in value[1:-1].split(","))
-        return f"{match[1]}=[{','.join(item if item[:1] in QUOTES else _quote(item) for item in items)}]"
-    return f"{match[1]}={_quote(value)}"
+        return f"{match[1]}=[{','.join(_path(item.strip()) for item in value[1:-1].split(','))}]"
+    return f"{match[1]}={','.join(_path(item) for item in (value.split(',') if sweeps else [value]))}"
 
 
-def _is_understood(word: str) -> bool:
-    """Whether Hydra's grammar takes the value as it is meant, and not a folder named 2024 for a number."""
+def _path(text: str) -> str:
+    """A path as it is typed where Hydra's grammar reads it so, else quoted: a folder named 2024 is no number."""
+    if text[:1] in QUOTES or text in ("", "null"):
+        return text
+    read = _read(f"x={text}")
+    return text if read == text or isinstance(read, Sweep) else _quote(text)  # of `a,b` Hydra tells what it may be
+
+
+def _read(word: str) -> Any:
+    """What Hydra's grammar reads as a word's value; None where it does not understand it, or reads null."""
     try:
-        value = OverridesParser.create().parse_override(word).value()
+        return OverridesParser.create().parse_override(word).value()
     except HydraException:
-        return False
-    return not any(isinstance(item, int | float) for item in (value if isinstance(value, list) else [value]))
+        return None
 
 
 def _quote(text: str) -> str:

@@ -11,7 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from fakereal.config import CONF
 from fakereal.config.keys import KEYS
 
-ADDED = re.compile(r"\+{1,2}(\w+)=")  # a key beside the groups; below one, its target's signature tells
+ADDED = re.compile(r"\+{1,2}([\w.]+)=")
+PLAIN = ("limits", "near")  # of the nodes those without a target, whose signature would tell
 
 
 def unread(cfg: DictConfig) -> list[str]:
@@ -23,11 +24,13 @@ def unread(cfg: DictConfig) -> list[str]:
         return []
     known = _known()
     written = f"{OmegaConf.to_yaml(cfg)}{OmegaConf.to_yaml(HydraConfig.instance().cfg)}"  # where interpolations are
-    return [
-        f"`{key}` is read by nothing: {_remedy(key, cfg)}"
-        for key in added
-        if key not in known and not re.search(rf"\$\{{[^}}]*\b{key}\b", written)
-    ]
+    unknown = []
+    for key in added:
+        first = key.split(".")[0]
+        misspelt = first in PLAIN and key not in KEYS and key != first
+        if misspelt or (first not in known and not re.search(rf"\$\{{[^}}]*\b{first}\b", written)):
+            unknown.append(f"`{key}` is read by nothing: {_remedy(key, cfg)}")
+    return unknown
 
 
 def _known() -> set[str]:
@@ -38,5 +41,11 @@ def _known() -> set[str]:
 
 
 def _remedy(key: str, cfg: DictConfig) -> str:
-    near = difflib.get_close_matches(key, [str(name) for name in cfg if name != key], 1, 0.5)
+    first, dot, rest = key.partition(".")
+    there = (
+        [name for name in KEYS if name.startswith(f"{first}.")]
+        if first in PLAIN
+        else [f"{name}{dot}{rest}" for name in map(str, cfg) if name != first]
+    )
+    near = difflib.get_close_matches(key, there, 1, 0.5)
     return f"did you mean `{near[0]}`?" if near else "leave it away."

@@ -20,6 +20,8 @@ from fakereal.config.argv import as_meant, quote_paths
         "in/**/*.png",
         "2024",
         "1e3",
+        "\\\\server\\share\\best.ckpt",
+        "in\\[a\\].png",
         "-",
     ],
 )
@@ -67,3 +69,43 @@ def test_words_for_other_commands_stay_whole():
     [word] = quote_paths(["overrides=[data.resident=true,model.compile=true]"])
     parsed = OverridesParser.create().parse_override(word)
     assert parsed.value() == ["data.resident=true", "model.compile=true"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "paths"),
+    [
+        ("ckpt_path=x=1/b.ckpt,x=2/b.ckpt", ["x=1/b.ckpt", "x=2/b.ckpt"]),
+        ("data.root=a (1),b", ["a (1)", "b"]),
+        ("data.root=2024,2025", ["2024", "2025"]),
+        ("data.root=choice(a,b)", ["a", "b"]),
+        ("data.root='a (1)',b", ["a (1)", "b"]),
+    ],
+)
+def test_a_sweep_over_paths_has_each_of_them(typed, paths):
+    *_, word = quote_paths(["--multirun", typed])
+    override = OverridesParser.create().parse_override(word)
+    assert override.is_sweep_override()
+    values = [getattr(item, "text", item) for item in override.value().list]
+    assert values == paths
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("a=1 --config-dir conf b=2", "--config-dir conf a=1 b=2"),
+        ("a=1 --config-dir=conf b=2", "--config-dir=conf a=1 b=2"),
+        ("a=1 --resolve --cfg job b=2", "--resolve --cfg job a=1 b=2"),
+        ("a=1 --info config b=2", "--info config a=1 b=2"),
+        ("--info b=2", "--info=all b=2"),
+        ("a=1 -i", "-i=all a=1"),
+        ("", ""),
+    ],
+)
+def test_options_of_hydra_may_stand_anywhere(typed, meant):
+    assert as_meant(["train.py", *typed.split()]) == ["train.py", *meant.split()]
+
+
+@pytest.mark.parametrize("option", ["--cfg=job", "-c=job"])
+def test_a_search_can_be_asked_for_its_configuration(run, option):
+    done = run("tune", option, "model=lenet")
+    assert done.code == 0 and "Traceback" not in done.text

@@ -13,11 +13,17 @@ from fakereal.config import CONF
         ("+modle=lenet", "`modle` is read by nothing: did you mean `model`?"),
         ("++modle=lenet", "`modle` is read by nothing: did you mean `model`?"),
         ("+qqq=1", "`qqq` is read by nothing: leave it away."),
+        ("+optmizer.lr=0.5", "`optmizer.lr` is read by nothing: did you mean `optimizer.lr`?"),
     ],
 )
 def test_a_key_that_nothing_reads_is_told(run, quick, word, said):
     stopped = run("train", *quick, word)
     assert stopped.code == 1 and said in stopped.text and "Traceback" not in stopped.text
+
+
+def test_a_key_of_a_plain_node_too(run):
+    stopped = run("audit", "data=synthetic", "+near.distanc=3")
+    assert stopped.code == 1 and "`near.distanc` is read by nothing: did you mean `near.distance`?" in stopped.text
 
 
 @pytest.mark.parametrize("command", ["predict", "robustness", "explain"])
