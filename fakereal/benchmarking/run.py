@@ -1,6 +1,7 @@
 """One benchmark, from a config to its table."""
 
 import logging
+import os
 import platform
 import tempfile
 from collections.abc import Callable, Iterator
@@ -37,7 +38,7 @@ def benchmark(cfg: DictConfig) -> list[Row]:
     What was measured is written after each row: a benchmark that is broken off keeps it.
     """
     check(cfg)
-    if cfg.root and not Path(cfg.root).exists():
+    if cfg.root and not Path(os.path.expanduser(cfg.root)).exists():
         raise UserError(f"root={cfg.root} does not exist. Give a folder or archive of images, or leave it out.")
     known = choices_of("model")
     if unknown := [name for name in cfg.networks if name not in known]:
@@ -61,7 +62,7 @@ def benchmark(cfg: DictConfig) -> list[Row]:
 
 def figures(cfg: DictConfig, bench: Bench) -> dict[str, Callable[[], Iterator[Row]]]:
     """What was asked for, by name, in this order."""
-    batch, source = cfg.batch_size, cfg.root and str(Path(cfg.root).absolute())
+    batch, source = cfg.batch_size, cfg.root and os.path.abspath(os.path.expanduser(cfg.root))
     epochs = {name: cfg.epoch_images.get(name, cfg.epoch_images.other) for name in cfg.networks}
     every = {
         "start": lambda: starting(bench),
