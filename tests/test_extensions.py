@@ -59,6 +59,14 @@ def test_schedules_of_torch_and_optimizers_without_a_learning_rate(run, quick, c
     # The loss never falls by 10: a tenth after each validation but the first, which is the best so far.
     assert rate == pytest.approx(0.01) if target == "ReduceLROnPlateau" else 0 <= rate < 1
 
+    again = (*words, *more, "hydra.run.dir=again")  # in two parts
+    assert run("train", *quick, *again, "trainer.max_epochs=2").code == 0
+    assert run("train", *quick, *again, "ckpt_path=last").code == 0
+    other = torch.load(tmp_path / "again" / "checkpoints" / "last.ckpt", weights_only=True)
+    for name, weights in state["state_dict"].items():
+        assert torch.equal(weights, other["state_dict"][name])
+    assert state["lr_schedulers"] == other["lr_schedulers"]
+
 
 def test_what_is_called_later_is_said_to_be(run, quick, conf):
     words = (conf("optimizer", "mine", "_target_: torch.optim.Adadelta\n"), "--config-dir=conf")

@@ -56,7 +56,9 @@ class Folder(ImageDataModule):
 
     def _tell_labels(self, images: Store) -> None:
         """A line in the log where other words than REAL and FAKE were taken for the classes."""
-        folders = Counter(name.rpartition("/")[0] for name in images.names)
+        roots = roots_of(self.root)
+        above = [f"{root.as_posix()}/" for root in roots] if len(roots) > 1 else []  # which names of several begin with
+        folders = Counter(_below(name, above).rpartition("/")[0] for name in images.names)
         counts: Counter[str] = Counter()
         for folder, count in folders.items():
             counts[self.names.deciding(f"{folder}/")] += count
@@ -75,3 +77,7 @@ class Folder(ImageDataModule):
         resize = Resize(self.size, self.aspect, self.filter)
         recipe = Recipe(roots, resize, self.names, self.need_split, self.on_error, self.need_both)
         return obtain(recipe, self.cache)
+
+
+def _below(name: str, above: list[str]) -> str:
+    return next((name.removeprefix(root) for root in above if name.startswith(root)), name)

@@ -203,6 +203,18 @@ def test_it_says_which_words_it_took_for_the_classes(tmp_path, image_tree, caplo
     assert "Labels by folder name: 0_real = REAL (3), ai = FAKE (3)" in caplog.text
 
 
+def test_folders_above_the_roots_say_nothing(tmp_path, image_tree, caplog):
+    caplog.set_level("INFO")
+    roots = [image_tree(tmp_path / "photos" / name, 3, splits=(), offset=n) for n, name in enumerate("ab")]
+    for root in roots:
+        (root / "FAKE").rename(root / "ai")
+    data = Folder(root=[*map(str, roots)], size=32, classes={"photos": "real"})
+    data.prepare_data()
+    assert data.images.table["label"].sum() == 6
+    assert "Labels by folder name: ai = FAKE (6), real = REAL (6)" in caplog.text
+    assert "data.classes= names folders in which no image lies: photos\n" in caplog.text
+
+
 def test_a_root_is_needed():
     with pytest.raises(UserError, match=r"data.root is not given"):
         Folder().open_images()
