@@ -1,7 +1,6 @@
 """Answers in Python, as `python -m fakereal.predict` gives them in a shell."""
 
 from collections.abc import Iterable, Sequence
-from itertools import count
 from os import PathLike
 from typing import get_args
 
@@ -68,7 +67,7 @@ class Detector:
         the image's place among them. TypeError for what is none of these.
         """
         given = [images] if isinstance(images, Picture) else images
-        read = ((Entry(_name(image, place), 0, 0, b"", 0), self._read(image)) for image, place in zip(given, count()))
+        read = ((Entry(_name(image, place), 0, 0, b"", 0), self._read(image)) for place, image in enumerate(given))
         return [said for batch in batches(read, self.batch_size) for said in answer(self.network, self.device, batch)]
 
     def _read(self, image: Picture) -> Decoded | BadImage:
