@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from fakereal.config.errors import UserError
 from fakereal.data.known import DATA
+from fakereal.data.store.decode import Resize
 from fakereal.evaluation.evaluation import Evaluation
 from fakereal.models.checkpoint import Loaded, load_classifier
 from fakereal.reporting.rows import write_rows
@@ -30,6 +31,11 @@ class Ensemble(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Probabilities of FAKE (members, B), float32, of uint8 images (B, 3, H, W)."""
         return torch.stack([member.probabilities(images) for member in self.members]).float()
+
+
+def resize_of(loaded: Loaded) -> Resize:
+    """How images are made small for a network, as they were for its training."""
+    return Resize(**{key: loaded.data[key] for key in PREPROCESSING})
 
 
 def mean_threshold(members: list[Loaded]) -> float:
@@ -68,6 +74,8 @@ def paths_of(ckpt_path: str | Sequence[str] | None) -> list[str]:
     """One path or several, as a list; UserError without any."""
     if ckpt_path is None:
         raise UserError("ckpt_path=null: give the path of a checkpoint written by fakereal.train, or a list of them.")
+    if not ckpt_path and not isinstance(ckpt_path, str):
+        raise UserError("ckpt_path=[]: give at least one checkpoint.")
     return [ckpt_path] if isinstance(ckpt_path, str) else list(ckpt_path)
 
 

@@ -58,13 +58,19 @@ def _given() -> set[str]:
     return {match[1] for word in words if (match := re.match(r"\+{0,2}data\.(\w+)=", word))}
 
 
-def warn_of_other_images(node: DictConfig, data: ImageDataModule, members: list[Loaded]) -> None:
+def rows_of_training(data: ImageDataModule, members: list[Loaded]) -> np.ndarray:
+    """The rows that were train or val of a network; empty where none was trained on these images."""
+    dealt = [data.dealt(member.data) for member in members if member.data["images"] == data.images.digest]
+    return np.concatenate([np.empty(0, np.int64), *(rows[name] for rows in dealt for name in ("train", "val"))])
+
+
+def warn_of_other_images(node: DictConfig, data: ImageDataModule, members: list[Loaded], trained: np.ndarray) -> None:
     """A line in the log where the data of the checkpoint are no longer the images that it was trained on.
 
     And one where some were trained on, or where only a part of other images is tested.
     """
     tested, every = len(data.splits["test"]), len(data.images.table)
-    if seen := len(_trained_on(data, members)):
+    if seen := _seen(data, trained):
         log.warning(
             "%s of the %s test images were trained or validated on: their figures say little about others",
             f"{seen:,}", f"{tested:,}",
@@ -78,33 +84,23 @@ def warn_of_other_images(node: DictConfig, data: ImageDataModule, members: list[
         log.warning("The images are not those of training: a test split carved anew may hold former training images")
 
 
-def seen_in_training(data: ImageDataModule, members: list[Loaded]) -> dict[str, int]:
+def seen_in_training(data: ImageDataModule, trained: np.ndarray) -> dict[str, int]:
     """How many of the test images were in train or val of a network; empty where none was trained on these images."""
-    if all(member.data["images"] != data.images.digest for member in members):
-        return {}
-    return {"test/seen_in_training": len(_trained_on(data, members))}
+    return {"test/seen_in_training": _seen(data, trained)} if len(trained) else {}
 
 
-def _trained_on(data: ImageDataModule, members: list[Loaded]) -> np.ndarray:
-    """The rows of the test split that were in train or val of a network."""
-    return np.intersect1d(data.splits["test"].rows, _rows_of_training(data, members))
+def _seen(data: ImageDataModule, trained: np.ndarray) -> int:
+    return len(np.intersect1d(data.splits["test"].rows, trained))
 
 
-def _rows_of_training(data: ImageDataModule, members: list[Loaded]) -> np.ndarray:
-    """The rows that were train or val of the networks that were trained on these images."""
-    dealt = [data.dealt(member.data) for member in members if member.data["images"] == data.images.digest]
-    return np.concatenate([np.empty(0, np.int64), *(rows[name] for rows in dealt for name in ("train", "val"))])
-
-
-def without_leaked(evaluation: Evaluation, data: ImageDataModule, members: list[Loaded]) -> dict[str, Any]:
+def without_leaked(evaluation: Evaluation, data: ImageDataModule, trained: np.ndarray) -> dict[str, Any]:
     """Accuracy over the test images whose pixels do not also stand in train or val; empty where all are new.
 
     What data.drop_duplicates leaves out counts as seen unless all networks were trained without it. Empty also where
     none was trained on these images: what is train and val of them is then no training's.
     """
     hashes = data.images.table["pixel_hash"]
-    seen = _rows_of_training(data, members)
-    new = ~np.isin(hashes[data.splits["test"].rows], hashes[seen])
+    new = ~np.isin(hashes[data.splits["test"].rows], hashes[trained])
     if new.all() or not new.any():
         return {}
     value, (low, high), count = evaluation.accuracy(new)

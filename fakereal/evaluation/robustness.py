@@ -20,7 +20,7 @@ from fakereal.evaluation.cells import Asked, Cell, Cells
 from fakereal.evaluation.degradation import MEANS, cell_figures, summarize
 from fakereal.evaluation.ensemble import Ensemble, combine, load_members
 from fakereal.evaluation.evaluation import Evaluation
-from fakereal.evaluation.images import open_data, warn_of_other_images
+from fakereal.evaluation.images import open_data, rows_of_training, warn_of_other_images
 from fakereal.evaluation.ledger import check_ledger, record_look
 from fakereal.evaluation.run import one_device, origin, refuse_no_numbers
 from fakereal.reporting.corruption_plots import curves_figure, examples_figure
@@ -47,7 +47,7 @@ def robustness(cfg: DictConfig) -> dict[str, Any]:
     data = open_data(cfg.data, members)
     data.prepare_data()
     data.setup()
-    warn_of_other_images(cfg.data, data, members)
+    warn_of_other_images(cfg.data, data, members, rows_of_training(data, members))
     split = data.rows_of(cfg.split)
     positions = first_of_each_class(split.labels, cfg.limit)
 

@@ -21,7 +21,13 @@ from fakereal.evaluation.ensemble import combine, load_members, mean_threshold, 
 from fakereal.evaluation.evaluation import Evaluation
 from fakereal.evaluation.far import Far, FarImages
 from fakereal.evaluation.groups import by_group
-from fakereal.evaluation.images import open_data, seen_in_training, warn_of_other_images, without_leaked
+from fakereal.evaluation.images import (
+    open_data,
+    rows_of_training,
+    seen_in_training,
+    warn_of_other_images,
+    without_leaked,
+)
 from fakereal.evaluation.ledger import check_ledger, record_look
 from fakereal.evaluation.output import print_evaluation, write_figures
 from fakereal.explanation.gallery import Examined, make_gallery, write_gallery
@@ -50,26 +56,22 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     for member in members:
         with explained_out_of_memory(data.batch_size, member.classifier.hparams.image_size):
             trainer.test(member.classifier, datamodule=data, verbose=False)
-    warn_of_other_images(cfg.data, data, members)
+    trained = rows_of_training(data, members)
+    warn_of_other_images(cfg.data, data, members, trained)
     split, probabilities = data.splits["test"], np.stack(collected.members)
     refuse_no_numbers(probabilities, cfg.ckpt_path)
     evaluation = Evaluation(split.labels, combine(probabilities), mean_threshold(members))
 
     far.see_sizes(*data.file_sizes("test"))
     distance = {f"test/far/{name}": figure for name, figure in far.figures().items()}
-    metrics = {**evaluation.flat("test/"), **without_leaked(evaluation, data, members), **distance, **origin(members)}
-    metrics |= seen_in_training(data, members)
+    metrics = {**evaluation.flat("test/"), **without_leaked(evaluation, data, trained), **distance, **origin(members)}
+    metrics |= seen_in_training(data, trained)
     metrics["data_digest"] = data.images.digest
     entry, look = record_look(Path(cfg.ledger), metrics, out)
     names = [data.images.names[row] for row in split.rows]
     write_predictions(out / "predictions.csv", names, evaluation)
     group_names = [data.group_of(name) for name in names]
-    for file in (
-        "groups.csv",
-        "ensemble.csv",
-        "roc.png",
-        "precision_recall.png",
-    ):  # of a test before
+    for file in ("groups.csv", "ensemble.csv", "roc.png", "precision_recall.png"):  # of a test before
         (out / file).unlink(missing_ok=True)
     if groups := by_group(evaluation, group_names):
         write_rows(out / "groups.csv", groups)

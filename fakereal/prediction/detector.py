@@ -10,10 +10,10 @@ from PIL import Image
 
 from fakereal.config.errors import UserError
 from fakereal.config.keys import Precision
-from fakereal.data.store.decode import BadImage, Decoded, Facts, Resize, decode
+from fakereal.data.store.decode import BadImage, Decoded, Facts, decode
 from fakereal.data.store.entries import Entry
 from fakereal.data.store.rgb import failing_as_bad_image, to_rgb
-from fakereal.evaluation.ensemble import PREPROCESSING, Ensemble, load_members
+from fakereal.evaluation.ensemble import Ensemble, load_members, resize_of
 from fakereal.prediction.answers import Answer
 from fakereal.prediction.question import answer, batches
 from fakereal.runtime.hardware import native_precision
@@ -51,11 +51,8 @@ class Detector:
         if precision not in (None, *get_args(Precision)):
             raise UserError(f"precision={precision!r}: one of {', '.join(map(repr, get_args(Precision)))}.")
         several = [ckpt_path] if isinstance(ckpt_path, str | PathLike) else ckpt_path
-        if not several:
-            raise UserError("ckpt_path=[]: give at least one checkpoint.")
         self.members = load_members([str(path) for path in several], tta, own_data=False)
-        said = self.members[0].data
-        self.resize, self.batch_size = Resize(**{key: said[key] for key in PREPROCESSING}), said["batch_size"]
+        self.resize, self.batch_size = resize_of(self.members[0]), self.members[0].data["batch_size"]
         fabric = Fabric(accelerator=accelerator, devices=1, precision=precision or native_precision(accelerator))
         self.network, self.device = fabric.setup_module(Ensemble(self.members)), fabric.device
         self.threshold = self.network.threshold

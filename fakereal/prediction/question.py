@@ -14,7 +14,7 @@ from fakereal.config.keys import Count
 from fakereal.config.schema import problems, value_problem
 from fakereal.data.store.decode import BadImage, Decoded, Resize
 from fakereal.data.store.entries import Entry
-from fakereal.evaluation.ensemble import PREPROCESSING, Ensemble, combine, load_members
+from fakereal.evaluation.ensemble import Ensemble, combine, load_members, resize_of
 from fakereal.models.checkpoint import Loaded
 from fakereal.prediction.answers import Answer
 from fakereal.prediction.images import Images
@@ -52,11 +52,10 @@ def ask(cfg: DictConfig) -> Question:
     images = Images(cfg.images)
     prepare(cfg)
     members = load_members(cfg.ckpt_path, cfg.tta, own_data=False)
-    said = members[0].data
     fabric = build(cfg.trainer, devices=1)
     network = fabric.setup_module(Ensemble(members))
-    resize = Resize(**{key: said[key] for key in PREPROCESSING})
-    return Question(images, members, network, fabric.device, resize, cfg.data.batch_size or said["batch_size"])
+    batch_size = cfg.data.batch_size or members[0].data["batch_size"]
+    return Question(images, members, network, fabric.device, resize_of(members[0]), batch_size)
 
 
 def batches(images: Iterable[tuple[Entry, Decoded | BadImage]], size: int) -> Iterator[Batch]:

@@ -10,10 +10,10 @@ import torch
 from lightning import Fabric
 from PIL import ExifTags, Image
 
-from fakereal.data.store.decode import Decoded, Resize, decode
+from fakereal.data.store.decode import Decoded, decode
 from fakereal.data.store.entries import Entry
 from fakereal.data.store.rgb import BadImage, failing_as_bad_image, header, open_image
-from fakereal.evaluation.ensemble import PREPROCESSING, Ensemble
+from fakereal.evaluation.ensemble import Ensemble, resize_of
 from fakereal.evaluation.far import eager_head_inputs
 from fakereal.evaluation.reference import pixel_statistics, unit
 from fakereal.explanation.evidence import MeanMap
@@ -53,7 +53,7 @@ class Judge:
 
     def __init__(self, members: list[Loaded], fabric: Fabric, limits: Limits, layer: str | None, lock: threading.Lock):
         self.members, self.limits, self.lock = members, limits, lock
-        self.resize = Resize(**{key: members[0].data[key] for key in PREPROCESSING})
+        self.resize = resize_of(members[0])
         self.network, self.device = fabric.setup_module(Ensemble(members)), fabric.device
         self.maps = MeanMap([member.classifier for member in members], layer)
         self.knowing = next((member for member in members if member.reference is not None), None)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from fakereal.data.folder import Folder
 from fakereal.evaluation.evaluation import Evaluation
-from fakereal.evaluation.images import without_leaked
+from fakereal.evaluation.images import rows_of_training, without_leaked
 
 
 @pytest.fixture
@@ -95,5 +95,6 @@ def test_a_network_that_saw_them_is_told_of_them_whatever_the_test_leaves_out(le
         for dropped in (False, True)
     )
     for members in ([seen], [unseen, seen]):
-        assert without_leaked(evaluation, data, members)["test/without_leaked/images"] == len(labels) - 4
-    assert without_leaked(evaluation, data, [unseen]) == {}
+        told = without_leaked(evaluation, data, rows_of_training(data, members))
+        assert told["test/without_leaked/images"] == len(labels) - 4
+    assert without_leaked(evaluation, data, rows_of_training(data, [unseen])) == {}
