@@ -213,13 +213,8 @@ class Classifier(L.LightningModule):
         if self.scheduler is None:
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches)
-        if self.planned and self.planned < steps:
-            raise UserError(
-                f"The learning rate of this checkpoint was planned for {self.planned} steps, and here are {steps}: its "
-                "schedule has no more. Give trainer.max_epochs and data.batch_size as they were, or start anew with "
-                "init_from=CKPT."
-            )
-        return {"optimizer": optimizer, "lr_scheduler": scheduled(self.scheduler, optimizer, steps, self.trainer)}
+        schedule = scheduled(self.scheduler, optimizer, steps, self.planned, self.trainer)
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         ours = checkpoint["fakereal"]

@@ -65,11 +65,20 @@ def _stairs(milestones: tuple[float, ...], factor: float, done: float) -> float:
     return factor ** sum(done >= milestone for milestone in milestones)
 
 
-def scheduled(make: Callable, optimizer: Optimizer, total_steps: int, trainer: L.Trainer) -> dict[str, Any]:
+def scheduled(
+    make: Callable, optimizer: Optimizer, total_steps: int, planned: int | None, trainer: L.Trainer
+) -> dict[str, Any]:
     """A schedule and when Lightning is to step it: after each optimizer step, a ReduceLROnPlateau after each epoch's.
 
-    `make` is called with the optimizer and, where it takes them, `total_steps`.
+    `make` is called with the optimizer and, where it takes them, `total_steps`. `planned`: the steps of the schedule
+    that is resumed, if any; UserError where there are more now.
     """
+    if planned and planned < total_steps:
+        raise UserError(
+            f"The learning rate of this checkpoint was planned for {planned} steps, and here are {total_steps}: its "
+            "schedule has no more. Give trainer.max_epochs and data.batch_size as they were, or start anew with "
+            "init_from=CKPT."
+        )
     takes = "total_steps" in inspect.signature(make).parameters
     schedule = make(optimizer, **({"total_steps": total_steps} if takes else {}))
     if not isinstance(schedule, ReduceLROnPlateau):
