@@ -6,6 +6,7 @@ import hydra
 from omegaconf import DictConfig
 
 from fakereal.config import CONF
+from fakereal.config.argv import MODES
 from fakereal.config.command import start
 from fakereal.train import trained
 
@@ -19,8 +20,7 @@ def run(cfg: DictConfig) -> float:
 def main() -> None:
     """Runs the search."""
     # Not hydra.mode in the configuration: where that cannot be composed, Hydra would say that this word is missing.
-    alone = {"--multirun", "-m", "--run", "-r", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc"}
-    if not alone & {word.split("=")[0] for word in sys.argv}:
+    if not MODES & {word.split("=")[0] for word in sys.argv}:
         sys.argv.insert(1, "--multirun")
     run()
 

@@ -37,11 +37,12 @@ NO_DATA = ("data=default",)  # of which no command has images
 DIRECTORIES = ("hydra.run.dir", "hydra.sweep.dir")  # which Hydra makes itself, `~` and all
 QUOTES = ("'", '"')
 FUNCTION = re.compile(r"(choice|range|interval|glob|tag|sort|shuffle|str|extend_list)\(")  # of Hydra's grammar
-SWEEPS = ("--multirun", "-m")
-# Hydra's that stand alone, those with a value, and one that has a value or none.
-FLAGS = (*SWEEPS, "--run", "-r", "--resolve", "--help", "-h", "--hydra-help", "--shell-completion", "-sc")
-VALUED = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package", "-p", "--cfg", "-c")
+# Hydra's options that stand alone, those with a value, and one that has a value or none; and of which there is one.
+SWEEPS, ALONE, SHOWS = {"--multirun", "-m"}, {"--run", "-r", "--shell-completion", "-sc"}, {"--cfg", "-c"}
+FLAGS = {*SWEEPS, *ALONE, "--resolve", "--help", "-h", "--hydra-help"}
+VALUED = {*SHOWS, "--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package", "-p"}
 INFO = {"--info", "-i"}
+MODES = SWEEPS | ALONE | SHOWS | INFO
 INFOS = {"all", "config", "defaults", "defaults-tree", "plugins", "searchpath"}
 
 
@@ -53,9 +54,9 @@ def as_meant(argv: list[str]) -> list[str]:
     command, *words = quote_paths(argv)
     refuse_no_choice(words)
     flags, rest, last = [], [], ""
-    for word, following in zip(words, [*words[1:], ""], strict=True) if words else ():
+    for word, following in zip(words, [*words, ""][1:], strict=True):
         valued = last in VALUED or (last in INFO and word in INFOS)
-        flag = valued or word in FLAGS or word.split("=")[0] in {*VALUED, *INFO}
+        flag = valued or word in FLAGS or word.split("=")[0] in VALUED | INFO
         bare = word in INFO and following not in INFOS  # without its value it would take the next word for it
         (flags if flag else rest).append(f"{word}=all" if bare else word)
         last = "" if valued else word

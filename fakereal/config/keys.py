@@ -29,7 +29,8 @@ class Published(TypedDict):
     source: str
 
 
-NODES = ("calibration", "limits", "near")  # of keys; Hydra itself sees to those that are groups
+PLAIN = ("limits", "near")  # nodes without a target, whose signature would tell their keys
+NODES = ("calibration", *PLAIN)  # Hydra itself sees to those that are groups
 
 KEYS: dict[str, Any] = {
     "seed": Seed,

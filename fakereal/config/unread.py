@@ -9,10 +9,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from fakereal.config import CONF
-from fakereal.config.keys import KEYS
+from fakereal.config.keys import KEYS, PLAIN
 
 ADDED = re.compile(r"\+{1,2}([\w.]+)=")
-PLAIN = ("limits", "near")  # of the nodes those without a target, whose signature would tell
 
 
 def unread(cfg: DictConfig) -> list[str]:

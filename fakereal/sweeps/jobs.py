@@ -27,8 +27,7 @@ from fakereal.reporting.folders import Unusable, read_json, read_yaml
 log = logging.getLogger(__name__)
 # Keys that say how and where, not what is trained: a job that differs in them alone is the same job.
 ELSEWHERE = ("hydra", "sweep", "seeds", "ckpt_path", "threads", "logger", "published", *SEARCH_KEYS)
-ELSEWHERE_OF_DATA = ("cache_dir", "mirror")
-ELSEWHERE_OF_TRAINER = ("enable_progress_bar",)
+ELSEWHERE_WITHIN = {"data": ("cache_dir", "mirror"), "trainer": ("enable_progress_bar",)}
 
 
 def job_number(proposed: int, *, _root_: DictConfig) -> str:
@@ -53,9 +52,9 @@ def identity_of(config: dict[str, Any]) -> str:
     """A digest of what a job trains, of its configuration without what is resolved or chosen for the machine."""
     what = {key: value for key, value in config.items() if key not in ELSEWHERE}
     if isinstance(data := what.get("data"), dict):
-        what["data"] = {key: None if key in ELSEWHERE_OF_DATA else value for key, value in data.items()}
+        what["data"] = {key: None if key in ELSEWHERE_WITHIN["data"] else value for key, value in data.items()}
     if isinstance(trainer := what.get("trainer"), dict):
-        what["trainer"] = {key: value for key, value in trainer.items() if key not in ELSEWHERE_OF_TRAINER}
+        what["trainer"] = {key: value for key, value in trainer.items() if key not in ELSEWHERE_WITHIN["trainer"]}
     return sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -64,8 +63,7 @@ def refuse_equal_jobs(words: list[str]) -> None:
     for override in OverridesParser.create().parse_overrides(words):
         key = override.get_key_element().lstrip("+")
         group, _, name = key.partition(".")
-        within = {"data": ELSEWHERE_OF_DATA, "trainer": ELSEWHERE_OF_TRAINER}.get(group, ())
-        if (group in ELSEWHERE or name in within) and override.is_sweep_override():
+        if (group in ELSEWHERE or name in ELSEWHERE_WITHIN.get(group, ())) and override.is_sweep_override():
             raise UserError(
                 f"{override.input_line}: jobs that differ in {key} alone train the same, and only the first would be "
                 "trained. Run a command for each value, with a sweep=NAME or hydra.run.dir=DIR of its own."
