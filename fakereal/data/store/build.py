@@ -71,7 +71,7 @@ def obtain(recipe: Recipe, cache: Path) -> Store:
     folder = cache / "stores" / recipe.key()
     store, _ = open_store(folder, fingerprint)
     if store is None:
-        with _cache_trouble_explained(cache):
+        with _cache_trouble_explained(cache, folder):
             _refuse_within_a_decoder()
             folder.parent.mkdir(parents=True, exist_ok=True)
             with alone(Path(f"{folder}.lock"), "decodes the same images"):
@@ -81,19 +81,24 @@ def obtain(recipe: Recipe, cache: Path) -> Store:
                     store = _build(recipe, entries, fingerprint, folder)
     if store.meta["skipped"] and recipe.on_error == "raise":
         raise unreadable(entries.root, len(store.table), store.meta["skipped"])
+    if bad := len(store.meta["skipped"]):
+        log.warning("Left out %d images that cannot be read (data.on_error=skip)", bad)
     entries.check(set(store.table["label"].tolist()), recipe.need_both)
     return store
 
 
 @contextmanager
-def _cache_trouble_explained(cache: Path) -> Iterator[None]:
+def _cache_trouble_explained(cache: Path, folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         if error.errno in FULL:
+            part = _part_of(folder)
+            kept = f"what was decoded is kept in {printable(part)}, and the same command goes on there"
             raise UserError(
                 f"data.cache_dir={printable(cache)}: no space left while the image store was written "
-                f"({error.strerror}); nothing was kept. Free some space or give another data.cache_dir."
+                f"({error.strerror}); {kept if part.exists() else 'nothing was kept'}. Free some space or give another "
+                "data.cache_dir."
             ) from error
         if error.errno in FORBIDDEN:
             raise UserError(
@@ -108,17 +113,23 @@ def _refuse_within_a_decoder() -> None:
         raise UserError("A script that opens images must do so below `if __name__ == '__main__':`.")
 
 
+def _part_of(folder: Path) -> Path:
+    """Where a store is built."""
+    return folder.with_name(f"{folder.name}.part")
+
+
 def _build(recipe: Recipe, entries: Entries, fingerprint: str, folder: Path) -> Store:
     """Writes the store under another name, and then puts it in place; goes on with what an interrupted builder left."""
-    part, old = folder.with_name(f"{folder.name}.part"), folder.with_name(f"{folder.name}.old-{uuid4().hex[:8]}")
+    part, old = _part_of(folder), folder.with_name(f"{folder.name}.old-{uuid4().hex[:8]}")
     for left_over in folder.parent.glob(f"{glob.escape(folder.name)}.old-*"):
         shutil.rmtree(left_over, ignore_errors=True)  # of a builder that was killed: we hold the lock
     try:
+        _refuse_in_use(folder, old)
         _write(recipe, entries, fingerprint, part)
         if folder.exists():  # moved first: removing takes a while, and fails on NFS while others read
             folder.replace(old)
         part.replace(folder)
-    except (OSError, BadSource):
+    except BadSource:
         shutil.rmtree(part, ignore_errors=True)
         raise
     finally:
@@ -128,10 +139,24 @@ def _build(recipe: Recipe, entries: Entries, fingerprint: str, folder: Path) -> 
     return Store(folder)
 
 
+def _refuse_in_use(folder: Path, old: Path) -> None:
+    """Windows moves no folder whose files are mapped: told now, and not after hours of decoding."""
+    if not folder.exists():
+        return
+    try:
+        folder.replace(old)
+        old.replace(folder)
+    except PermissionError as error:
+        raise UserError(
+            f"{printable(folder)} must be built again, and is open in another process or notebook: end it first."
+        ) from error
+
+
 def _write(recipe: Recipe, entries: Entries, fingerprint: str, folder: Path) -> None:
-    if not recipe.need_split:
-        entries.refuse_unknown_listed()
-    draft = Draft(folder, fingerprint, 3 * recipe.resize.size**2)
+    listed = entries.listed(recipe.need_both)
+    image_bytes = 3 * recipe.resize.size**2
+    draft = Draft(folder, fingerprint, image_bytes)
+    _tell_space(folder, (listed - len(draft)) * image_bytes)
     try:
         _decode(recipe, entries, draft)
     except KeyboardInterrupt:
@@ -141,16 +166,15 @@ def _write(recipe: Recipe, entries: Entries, fingerprint: str, folder: Path) -> 
     finally:
         draft.close()
     good = len(draft) - len(draft.bad)
-    if draft.bad and (recipe.on_error == "raise" or not good):
+    if draft.bad and not good:
         raise unreadable(entries.root, good, draft.bad)
     bad, quantization = draft.bad, [list(map(list, table)) for table in draft.tables]
     table, paths = draft.finish()
-    entries.check(set(table["label"].tolist()), recipe.need_both)
+    if not (bad and recipe.on_error == "raise"):  # which is told once the store is kept: to skip them costs no decoding
+        entries.check(set(table["label"].tolist()), recipe.need_both)
     if not recipe.need_split:
         entries.refuse_unknown()
     entries.tell_left_out()
-    if bad:
-        log.warning("Left out %d images that cannot be read (data.on_error=skip)", len(bad))
     write_array(folder / "table.npy", table)
     write_array(folder / "paths.npy", paths)
     meta = {
@@ -162,6 +186,16 @@ def _write(recipe: Recipe, entries: Entries, fingerprint: str, folder: Path) -> 
         "skipped": bad,
     }
     seal(folder, meta)
+    draft.forget()
+
+
+def _tell_space(folder: Path, missing: int) -> None:
+    """Warns where the bytes that are missing are more than the disk has free."""
+    if missing > (free := shutil.disk_usage(folder).free):
+        log.warning(
+            "The decoded images take %.1f GB more below %s, where %.1f GB are free: give another data.cache_dir",
+            missing / 1e9, printable(folder.parent), free / 1e9,
+        )  # fmt: skip
 
 
 def _decode(recipe: Recipe, entries: Entries, draft: Draft) -> None:

@@ -73,13 +73,16 @@ class Draft:
         self.saved = time.monotonic()
 
     def finish(self) -> tuple[np.ndarray, np.ndarray]:
-        """Table (N,) of ROW and paths (N,); of all files only pixels.bin is left."""
+        """Table (N,) of ROW and paths (N,) of all that was added."""
         self._end_part()
         self.close()
-        for path in (*self.folder.glob("part-*.npz"), *self.folder.glob("part-*.new")):
-            path.unlink()
         tables, paths = zip(*self.kept, strict=True)
         return np.concatenate(tables), np.concatenate(paths)
+
+    def forget(self) -> None:
+        """Removes the parts, once the store has what they hold: of the draft's files only pixels.bin is left."""
+        for path in (*self.folder.glob("part-*.npz"), *self.folder.glob("part-*.new")):
+            path.unlink()
 
     def close(self) -> None:
         self.pixels.close()

@@ -102,13 +102,20 @@ class Entries:
                     break
         return counts
 
-    def refuse_unknown_listed(self) -> None:
-        """`refuse_unknown`, before anything is decoded, of the folders among the sources."""
-        for source in self.sources:
-            for name, *_ in getattr(source, "entries", ()):
-                self._wanted(name)
-        self.refuse_unknown()
+    def listed(self, need_both: bool) -> int:
+        """How many images the folders among the sources hold.
+
+        What `refuse_unknown` and `check` would refuse in the end is refused before anything is decoded, where the
+        names tell.
+        """
+        folders = [source for source in self.sources if isinstance(source, FolderSource)]
+        labels = Counter(self.names(name)[1] for source in folders for name, *_ in source.entries if self._wanted(name))
+        if not self.need_split:
+            self.refuse_unknown()
+        if len(folders) == len(self.sources):
+            self.check(set(labels), need_both)
         self._forget()
+        return labels.total()
 
     def refuse_unknown(self) -> None:
         """BadSource where images lie in folders that nothing names, beside others that have a label."""

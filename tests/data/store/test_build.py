@@ -23,7 +23,7 @@ from PIL import Image
 from fakereal import CLASSES
 from fakereal.config.errors import UserError
 from fakereal.data.folder_names import UNSPLIT, FolderNames
-from fakereal.data.store import parallel
+from fakereal.data.store import draft, parallel
 from fakereal.data.store.build import Recipe
 from fakereal.data.store.decode import Resize, decode
 from fakereal.data.store.entries import Entry
@@ -207,6 +207,25 @@ def test_what_lacks_images_or_a_class(tmp_path, image_tree, pack, build, cache, 
     refused(tree / "train/cats/0000 (1).jpg", "is no archive")
 
 
+def test_what_the_names_tell_is_told_before_anything_is_decoded(tmp_path, image_tree, build, monkeypatch):
+    tree = image_tree(tmp_path / "tree", 3, splits=())
+    shutil.rmtree(tree / "FAKE")
+    monkeypatch.setattr("fakereal.data.store.build._decode", lambda *_: pytest.fail("decoded"))
+    with pytest.raises(BadSource, match="all images are REAL"):
+        build(tree)
+
+
+def test_a_store_in_use_that_cannot_be_moved_is_told_before_the_decoding(tmp_path, image_tree, build, monkeypatch):
+    """As on Windows, where a file is memory-mapped."""
+    tree = image_tree(tmp_path / "tree", 3, splits=())
+    build(tree)
+    (tree / "REAL" / "0000 (1).jpg").unlink()
+    monkeypatch.setattr("fakereal.data.store.build._decode", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(PermissionError(13, "denied")))
+    with pytest.raises(UserError, match="is open in another process or notebook"):
+        build(tree)
+
+
 def test_no_roots_at_all(build):
     with pytest.raises(UserError, match=r"data.root=\[\]"):
         build()
@@ -241,7 +260,9 @@ def test_all_bad_files_are_named_and_can_be_skipped(tmp_path, image_tree, build,
             assert bad[name] in reason
 
     refused()
+    caplog.clear()
     skipped = build(tree, on_error="skip")
+    assert "Decoding" not in caplog.text, "what could be read is kept"
     np.testing.assert_array_equal(skipped.table, expected.table)
     assert skipped.digest == expected.digest
     assert f"Left out {len(bad)} images" in caplog.text
@@ -461,15 +482,24 @@ def test_a_full_disk(tmp_path, image_tree, cache, limit):
     assert left_in(cache) == []
 
 
-def test_a_disk_that_is_really_full(tmp_path, image_tree, build, cache):
+def test_a_disk_that_is_really_full(tmp_path, image_tree, build, cache, monkeypatch, caplog):
+    caplog.set_level("INFO")
     cache.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", cache], capture_output=True)
     if mounted.returncode:
         pytest.skip("may not mount")
     try:
+        tree = image_tree(tmp_path / "tree", 20)
         with pytest.raises(UserError, match=r"data.cache_dir=.*: no space left .*nothing was kept"):
-            build(image_tree(tmp_path / "tree", 20))
-        assert left_in(cache) == []
+            build(tree)
+        assert left_in(cache) == [] and "where 0.0 GB are free" in caplog.text
+        monkeypatch.setattr(draft, "EVERY", 0.0)
+        with pytest.raises(UserError, match=r"no space left .*kept in .*\.part, and the same command goes on there"):
+            build(tree)
+        subprocess.run(["mount", "-o", "remount,size=2m", cache], check=True)
+        caplog.clear()
+        assert len(build(tree).table) == 80 and len(left_in(cache)) == 1
+        assert "Going on after" in caplog.text and "are free" not in caplog.text
     finally:
         subprocess.run(["umount", cache], check=True)
 

@@ -37,6 +37,7 @@ def kept(folder, decoded, *, until=6, saves=(1, 3), fingerprint="f"):
 def result(draft):
     bad, tables = list(draft.bad), list(draft.tables)
     table, paths = draft.finish()
+    draft.forget()
     return table.tobytes(), paths.tolist(), bad, tables, (draft.folder / "pixels.bin").read_bytes()
 
 
