@@ -88,10 +88,19 @@ def _figures(*, total: int, within: list[int], across_classes: int, test_images_
     }
 
 
-def identical_pairs(found: Contents) -> Iterator[tuple[int, int]]:
-    """Pairs of images with the same content; first those across classes, then across splits, then all others."""
+def several(of: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Which contents (C,), numbered by `of` (N,), hold more than one of the contents `other` (N,)."""
+    held = np.unique(np.stack([of, other]), axis=1)[0]
+    return np.bincount(held, minlength=of.max(initial=-1) + 1) > 1
+
+
+def identical_pairs(found: Contents, among: np.ndarray | bool = True) -> Iterator[tuple[int, int]]:
+    """Pairs of images with the same content; first those across classes, then across splits, then all others.
+
+    `among`: which contents (C,) are looked at.
+    """
     sizes = found.parts.sum(1)
-    repeated = np.flatnonzero(sizes > 1)
+    repeated = np.flatnonzero((sizes > 1) & among)
     mixed = (found.labels[repeated] > 0).sum(1), (found.parts[repeated] > 0).sum(1)
     order = np.argsort(found.of, kind="stable")
     starts = np.cumsum(sizes) - sizes

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from fakereal.auditing.pixels import Pixels
-from fakereal.data.loader import ImageSet
+from fakereal.data.image_set import ImageSet
 from fakereal.data.store.decode import METADATA
 
 # Of the file alone, and of its pixels.

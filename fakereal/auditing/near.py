@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fakereal.data.loader import ImageSet
+from fakereal.data.image_set import ImageSet
 from fakereal.data.pixel_statistics import cosines, to_grey
 
 BITS = 64
@@ -98,7 +98,8 @@ def _blocks(bucket: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 def correlate(images: ImageSet, pairs: np.ndarray) -> np.ndarray:
     """Pearson's correlation (P,) of the grey images of each pair, smoothed to 32 x 32 where they are larger."""
-    first, second = (_detail(images.gather(column)) for column in pairs.T)
+    rows, place = np.unique(pairs, return_inverse=True)  # an image may be in many pairs
+    first, second = _detail(images.gather(rows))[place.reshape(pairs.shape)].transpose(1, 0, 2)
     return (first * second).sum(1)
 
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fakereal.data.loader import ImageSet
+from fakereal.data.image_set import ImageSet
+from fakereal.data.passes import one_pass
 from fakereal.data.pixel_statistics import colour_moments, cosines, power_spectrum, to_grey
 
-BATCH_BYTES = 2**23  # of pixels: their floats fit the caches
 FLAT = 2.0  # grey levels of standard deviation, below which a hash would be one of noise
 
 
@@ -29,15 +29,13 @@ class Pixels:
 
 def pixel_facts(images: ImageSet, advance: Callable[[int], None] = lambda done: None) -> Pixels:
     """Reads all pixels once, in batches; `advance` is told how many images each had."""
-    count = len(images.table)
-    size = images.gather(np.arange(1)).shape[1]
-    batch = max(1, BATCH_BYTES // (3 * size * size))
-    parts = []
-    for start in range(0, count, batch):
-        pixels = images.gather(np.arange(start, min(start + batch, count)))
-        parts.append(_facts(pixels))
-        advance(len(pixels))
-    return Pixels(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    rows, parts = [], []
+    for some, facts in one_pass(images, lambda _, pixels: _facts(pixels)):
+        rows.append(some)
+        parts.append(facts)
+        advance(len(some))
+    back = np.argsort(np.concatenate(rows))
+    return Pixels(*(np.concatenate(column)[back] for column in zip(*parts, strict=True)))
 
 
 def _facts(pixels: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -9,7 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from fakereal.auditing.baselines import look
-from fakereal.auditing.duplicates import identical_pairs, write_pairs
+from fakereal.auditing.duplicates import identical_pairs, several, write_pairs
 from fakereal.auditing.findings import Findings, divided, find
 from fakereal.auditing.sections import sections
 from fakereal.auditing.verdicts import headline, verdicts
@@ -56,7 +56,7 @@ def _pairs(found: Findings) -> dict[str, Iterator[tuple]]:
 
 
 def _other_bytes(found: Findings) -> Iterator[tuple[int, int]]:
-    for first, second in identical_pairs(found.same):
+    for first, second in identical_pairs(found.same, several(found.same.of, found.bytes.of)):
         if found.bytes.of[first] != found.bytes.of[second]:
             yield first, second
 

@@ -17,7 +17,8 @@ from fakereal import CLASSES
 from fakereal.config.errors import UserError
 from fakereal.data.draws import uniforms
 from fakereal.data.folder_names import SPLIT_NAMES, UNSPLIT
-from fakereal.data.loader import EpochBatches, ImageSet, Loader, Split
+from fakereal.data.image_set import ImageSet
+from fakereal.data.loader import EpochBatches, Loader, Split
 from fakereal.data.split import SPLIT, deal, leaked, without_leaked
 from fakereal.data.store.decode import Aspect, Filter
 from fakereal.data.transforms.augment import Augment
@@ -87,7 +88,8 @@ class ImageDataModule(L.LightningDataModule):
 
     def prepare_data(self) -> None:
         """Downloads and decodes, in one process a machine, before the others open what it left."""
-        self.images = self.open_images()
+        if self.images is None:  # Lightning asks again whenever it validates or tests
+            self.images = self.open_images()
 
     def setup(self, stage: str | None = None) -> None:
         if self.images is None:
@@ -194,7 +196,9 @@ class ImageDataModule(L.LightningDataModule):
     def on_before_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         if self.trainer and self.trainer.training and self.augment.active:
             epoch = self.trainer.current_epoch
-            batch["draws"] = uniforms(self.seed, epoch, batch["index"], self.augment.count)
+            draws = uniforms(self.seed, epoch, batch["index"], self.augment.count)
+            # As the rest of the batch: for a copy of other memory a GPU would be waited for.
+            batch["draws"] = draws.pin_memory() if batch["index"].is_pinned() else draws
         return batch
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
@@ -211,7 +215,7 @@ class ImageDataModule(L.LightningDataModule):
 
         One pass over the pixels, in exact sums.
         """
-        rows = self.splits["train"].rows
+        rows = self.images.as_they_lie(self.splits["train"].rows)
         count = max(1, min(EXACT, BATCH_BYTES // (3 * self.size**2)))
         sums, squares = np.zeros(3), np.zeros(3)
         for start in range(0, len(rows), count):

@@ -1,24 +1,16 @@
 """Dealing an epoch as batches of indices, and gathering a batch of pixels at once."""
 
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from fakereal.data.image_set import ImageSet
+
 COPIED = 4096  # images at once, to a device
-
-
-class ImageSet(Protocol):
-    """Images in rows: a store on disk, or arrays in memory."""
-
-    table: np.ndarray  # structured; at least split, label, hash, pixel_hash
-    names: list[str]
-    digest: str
-
-    def gather(self, rows: np.ndarray) -> np.ndarray:
-        """Pixels (B, size, size, 3) uint8."""
 
 
 class Share(NamedTuple):
@@ -26,6 +18,7 @@ class Share(NamedTuple):
 
     positions: np.ndarray  # (B,) int64, places within the split
     weights: np.ndarray  # (B,) float32, what each adds to the mean over the global batch; 0 is padding
+    following: np.ndarray | None = None  # (B,) int64, the positions of the next share
 
 
 class EpochBatches(Sampler):
@@ -57,13 +50,19 @@ class EpochBatches(Sampler):
     def __iter__(self) -> Iterator[Share]:
         order = self.order()
         start = self.done() % len(self)
-        for first, last in zip(self.edges[start:-1], self.edges[start + 1 :], strict=True):
-            batch = order[first:last]
-            mine = np.array_split(batch, self.world)[self.rank]
-            weights = np.full(len(mine), self.world / len(batch), dtype=np.float32)
-            if not len(mine):  # fewer images than ranks: every rank must still take part
-                mine, weights = batch[:1], np.zeros(1, dtype=np.float32)
-            yield Share(mine, weights)
+        batches = (order[first:last] for first, last in pairwise(self.edges[start:]))
+        share = self._share(next(batches))
+        for batch in batches:
+            following = self._share(batch)
+            yield share._replace(following=following.positions)
+            share = following
+        yield share
+
+    def _share(self, batch: np.ndarray) -> Share:
+        mine = np.array_split(batch, self.world)[self.rank]
+        if not len(mine):  # fewer images than ranks: every rank must still take part
+            return Share(batch[:1], np.zeros(1, dtype=np.float32))
+        return Share(mine, np.full(len(mine), self.world / len(batch), dtype=np.float32))
 
 
 def _edges(length: int, batch_size: int, smallest: int) -> list[int]:
@@ -98,12 +97,18 @@ class Split(Dataset):
         }
         if self.pixels:
             batch["image"] = torch.from_numpy(self.images.gather(self.rows[positions])).permute(0, 3, 1, 2)
+            if share.following is not None:
+                self.images.expect(self.rows[share.following])
         return batch
 
     def on(self, device: torch.device) -> torch.Tensor:
         """All its pixels, uint8 (N, H, W, 3), in the memory of a device."""
-        parts = (self.rows[start : start + COPIED] for start in range(0, len(self.rows), COPIED))
-        return torch.cat([torch.from_numpy(self.images.gather(part)).to(device) for part in parts])
+        shape = self.images.gather(self.rows[:1]).shape[1:]
+        pixels = torch.empty((len(self.rows), *shape), dtype=torch.uint8, device=device)
+        for start in range(0, len(self.rows), COPIED):
+            part = self.rows[start : start + COPIED]
+            pixels[start : start + COPIED] = torch.from_numpy(self.images.gather(part))
+        return pixels
 
 
 class Loader(DataLoader):

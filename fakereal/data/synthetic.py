@@ -9,9 +9,10 @@ from pydantic import Field
 from fakereal.data.datamodule import ImageDataModule
 from fakereal.data.dead_leaves import synthetic_images
 from fakereal.data.folder_names import UNSPLIT
+from fakereal.data.image_set import ImageSet
 
 
-class Generated:
+class Generated(ImageSet):
     """Images in memory, as rows."""
 
     def __init__(self, pixels: np.ndarray, labels: np.ndarray):

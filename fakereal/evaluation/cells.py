@@ -33,7 +33,7 @@ class Cells:
     def __iter__(self) -> Iterator[Tensor]:
         """uint8 (B, 3, H, W): of the first batch under each cell, then of the next."""
         told, self._changes = time.monotonic(), np.zeros(len(self.cells))
-        for number, (places, weights) in enumerate(self.batches):
+        for number, (places, weights, _) in enumerate(self.batches):
             batch = self.split[Share(self.positions[places], weights)]
             clean = batch["image"]
             for cell, (name, severity) in enumerate(self.cells):

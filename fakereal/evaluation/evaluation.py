@@ -1,5 +1,6 @@
 """All figures of a set of predictions: one place for every command that has some."""
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ class Evaluation:
     probabilities: np.ndarray
     threshold: float
 
-    @property
+    @functools.cached_property
     def predictions(self) -> np.ndarray:
         return (self.probabilities >= self.threshold).astype(np.int64)
 

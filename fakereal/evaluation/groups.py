@@ -19,14 +19,12 @@ def by_group(evaluation: Evaluation, groups: list[str]) -> list[dict[str, Any]]:
     names, number = np.unique(np.array(groups), return_inverse=True)
     right = evaluation.predictions == evaluation.labels
     rows = []
-    for index, name in enumerate(names):
-        for label, cls in enumerate(CLASSES):
-            mask = (number == index) & (evaluation.labels == label)
-            if not (count := int(mask.sum())):
-                continue
-            hits = int(right[mask].sum())
-            mean = float(evaluation.probabilities[mask].mean())
-            rows.append(
-                dict(zip(HEADER, (str(name), cls, count, hits / count, *wilson(hits, count), mean), strict=True))
-            )
+    cell = len(CLASSES) * number + evaluation.labels.astype(int)
+    order = np.argsort(cell, kind="stable")
+    for held in np.split(order, np.flatnonzero(np.diff(cell[order])) + 1):
+        name, label = divmod(int(cell[held[0]]), len(CLASSES))
+        count, hits = len(held), int(right[held].sum())
+        mean = float(evaluation.probabilities[held].mean())
+        values = (str(names[name]), CLASSES[label], count, hits / count, *wilson(hits, count), mean)
+        rows.append(dict(zip(HEADER, values, strict=True)))
     return rows if len(rows) > len(np.unique(evaluation.labels)) else []

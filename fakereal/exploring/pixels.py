@@ -1,16 +1,14 @@
 """Means over the pixels of each class, in one pass that holds a batch at a time."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from fakereal import CLASSES
-from fakereal.auditing.pixels import BATCH_BYTES
-from fakereal.data.loader import ImageSet
+from fakereal.data.image_set import ImageSet
+from fakereal.data.passes import one_pass
 from fakereal.data.pixel_statistics import to_grey
-from fakereal.data.store.parallel import cores
 
 
 @dataclass
@@ -32,24 +30,17 @@ class Mean:
 def class_means(images: ImageSet, label: np.ndarray, advance: Callable[[int], None]) -> dict[str, Mean]:
     """By class; a class without images has none. `advance` is told how many images each batch had.
 
-    A thread a core takes a batch each; sums are added in the order of the batches, so that they are always the same.
+    Sums are added in the order of the batches, so that they are always the same.
     """
     total = {name: _Sums() for name in CLASSES}
-    size = images.gather(np.arange(1)).shape[1]
-    batch = max(1, BATCH_BYTES // (3 * size * size))
-    rows = [np.arange(start, min(start + batch, len(label))) for start in range(0, len(label), batch)]
 
-    def sums_of(batch_rows: np.ndarray) -> dict[str, _Sums]:
-        pixels = images.gather(batch_rows)
-        return {name: _Sums.of(pixels[label[batch_rows] == number]) for number, name in enumerate(CLASSES)}
+    def sums_of(rows: np.ndarray, pixels: np.ndarray) -> dict[str, _Sums]:
+        return {name: _Sums.of(pixels[label[rows] == number]) for number, name in enumerate(CLASSES)}
 
-    with ThreadPoolExecutor(cores()) as pool:
-        for first in range(0, len(rows), cores()):  # no more sums wait than there are threads
-            together = rows[first : first + cores()]
-            for batch_rows, sums in zip(together, pool.map(sums_of, together), strict=True):
-                for name in CLASSES:
-                    total[name].add(sums[name])
-                advance(len(batch_rows))
+    for rows, sums in one_pass(images, sums_of):
+        for name in CLASSES:
+            total[name].add(sums[name])
+        advance(len(rows))
     return {name: found.mean() for name, found in total.items() if found.count}
 
 

@@ -10,6 +10,7 @@ from fakereal.auditing.duplicates import (
     identical,
     identical_by_group,
     identical_pairs,
+    several,
     similar,
     write_pairs,
 )
@@ -43,6 +44,16 @@ def test_identical_pairs_are_counted_as_by_hand():
     assert sorted(listed) == pairs
     mixed = [len({*label[found.of == found.of[i]]}) for i, _ in listed]
     assert mixed == sorted(mixed, reverse=True)  # what contradicts comes first
+
+
+def test_only_what_several_others_make_up_is_looked_at():
+    content, part, label = drawn()
+    found = contents(content, part, label)
+    finer = contents(np.where(content < 80, content, content * 10 + label), part, label)
+    among = several(found.of, finer.of)
+    assert {*np.flatnonzero(among)} == {kind for kind in range(90) if len({*finer.of[found.of == kind]}) > 1}
+    differing = [pair for pair in identical_pairs(found) if finer.of[pair[0]] != finer.of[pair[1]]]
+    assert differing == [p for p in identical_pairs(found, among) if finer.of[p[0]] != finer.of[p[1]]] and differing
 
 
 def test_similar_pairs_are_counted_for_each_image_that_repeats():

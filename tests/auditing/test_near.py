@@ -11,16 +11,11 @@ from fakereal.auditing import near
 from fakereal.auditing.near import close_pairs, correlate
 from fakereal.auditing.pixels import perceptual_hashes, pixel_facts
 from fakereal.data.pixel_statistics import power_spectrum, to_grey
+from fakereal.data.synthetic import Generated
 
 
-class Images:
-    """Images in memory, as an image set."""
-
-    def __init__(self, pixels: np.ndarray):
-        self.pixels, self.table = pixels, np.zeros(len(pixels), dtype=[("label", "u1")])
-
-    def gather(self, rows: np.ndarray) -> np.ndarray:
-        return self.pixels[rows]
+def held(pixels: np.ndarray) -> Generated:
+    return Generated(pixels, np.zeros(len(pixels), int))
 
 
 def hashes(*images: Image.Image) -> np.ndarray:
@@ -82,16 +77,16 @@ def test_correlation_is_pearsons_at_32_pixels(picture):
     grey = to_grey(pixels).reshape(3, -1)
     pairs = np.array([[0, 1], [0, 2]])
     expected = [np.corrcoef(grey[i], grey[j])[0, 1] for i, j in pairs]
-    np.testing.assert_allclose(correlate(Images(pixels), pairs), expected, atol=1e-4)
+    np.testing.assert_allclose(correlate(held(pixels), pairs), expected, atol=1e-4)
     assert expected[0] > 0.95 > 0.5 > expected[1]
 
 
 def test_pixel_facts_are_those_of_each_image_whatever_the_batch(picture, monkeypatch):
     pixels = np.stack([np.asarray(picture(seed)) for seed in range(7)])
     pixels[3] = 90
-    whole, done = pixel_facts(Images(pixels)), []
-    monkeypatch.setattr("fakereal.auditing.pixels.BATCH_BYTES", 3 * 3 * 32 * 32)
-    parts = pixel_facts(Images(pixels), done.append)
+    whole, done = pixel_facts(held(pixels)), []
+    monkeypatch.setattr("fakereal.data.passes.BATCH_BYTES", 3 * 3 * 32 * 32)
+    parts = pixel_facts(held(pixels), done.append)
     assert done == [3, 3, 1]
     for name in ("hashes", "flat", "mean", "std", "spectrum"):
         np.testing.assert_allclose(getattr(whole, name), getattr(parts, name), atol=1e-5)

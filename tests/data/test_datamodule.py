@@ -1,11 +1,13 @@
 """What a data module says of its images."""
 
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from fakereal.data.folder import Folder
 from fakereal.data.synthetic import Synthetic
 from fakereal.data.transforms.augment import Augment
 
@@ -15,6 +17,19 @@ def synthetic(**given) -> Synthetic:
     data.prepare_data()
     data.setup("fit")
     return data
+
+
+def test_images_are_opened_once(image_tree, tmp_path):
+    """Lightning prepares the data again for each validation and test: files may have come or gone meanwhile."""
+    tree = image_tree(tmp_path / "tree", 20)
+    data = Folder(root=str(tree))
+    data.prepare_data()
+    data.setup("fit")
+    images = data.images
+    shutil.rmtree(tree)
+    data.prepare_data()
+    data.setup("test")
+    assert data.images is images
 
 
 @pytest.mark.parametrize("given", [{"count": 700}, {"count": 60, "size": 48}])

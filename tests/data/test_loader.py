@@ -1,12 +1,11 @@
 """Epochs as batches of indices, and batches of pixels by one gather."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
 
 from fakereal.data.loader import EpochBatches, Loader, Split
+from fakereal.data.synthetic import Generated
 
 
 def positions(batches):
@@ -75,9 +74,15 @@ def test_ranks_share_the_batches_of_one_device():
 @pytest.fixture
 def images():
     pixels = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 3), dtype=np.uint8)
-    table = np.zeros(50, dtype=[("label", "u1")])
-    table["label"][::2] = 1
-    return SimpleNamespace(table=table, pixels=pixels, gather=lambda rows: pixels[rows])
+    return Generated(pixels, np.arange(50) % 2 == 0)
+
+
+def test_the_next_batch_is_expected_while_one_is_used(images, monkeypatch):
+    rows, told = np.arange(10, 50), []
+    monkeypatch.setattr(Generated, "expect", lambda self, rows: told.append(rows.tolist()))
+    batches = EpochBatches(40, 16, shuffle=True, seed=3)
+    dealt = [rows[batch["index"]].tolist() for batch in Loader(Split(images, rows), batches)]
+    assert told == dealt[1:]
 
 
 def test_a_batch_is_pixels_labels_places_and_weights(images):

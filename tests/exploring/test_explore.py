@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fakereal.data.synthetic import Generated
 from fakereal.exploring.charts import sheet
 from fakereal.exploring.measures import Measure, correlations, spread
 from fakereal.exploring.pixels import class_means
@@ -72,19 +73,15 @@ def test_images_that_were_never_files_and_one_class_alone(run, tmp_path, image_t
 
 
 def test_means_do_not_depend_on_batches(monkeypatch):
-    class Images:
-        pixels = np.random.default_rng(0).integers(0, 256, (50, 16, 16, 3), dtype=np.uint8)
-
-        def gather(self, rows):
-            return self.pixels[rows]
-
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 16, 16, 3), dtype=np.uint8)
     label = np.arange(50) % 2
+    images = Generated(pixels, label)
     done = []
-    whole = class_means(Images(), label, done.append)["FAKE"]
-    monkeypatch.setattr("fakereal.exploring.pixels.BATCH_BYTES", 7 * 16 * 16 * 3)
-    parts = class_means(Images(), label, done.append)["FAKE"]
+    whole = class_means(images, label, done.append)["FAKE"]
+    monkeypatch.setattr("fakereal.data.passes.BATCH_BYTES", 7 * 16 * 16 * 3)
+    parts = class_means(images, label, done.append)["FAKE"]
     assert done[0] == 50 and done[1:] == [7] * 7 + [1]
-    held = Images.pixels[label == 1] / 255
+    held = pixels[label == 1] / 255
     for found in (whole, parts):
         np.testing.assert_allclose(found.image, held.mean(0), atol=1e-6)
         np.testing.assert_allclose(found.channel_std, held.std((0, 1, 2)), rtol=1e-5)
@@ -92,13 +89,10 @@ def test_means_do_not_depend_on_batches(monkeypatch):
 
 
 def test_stripes_have_their_power_where_they_repeat():
-    class Images:
-        def gather(self, rows):
-            pixels = np.zeros((len(rows), 16, 16, 3), np.uint8)
-            pixels[:, :, ::2] = 255  # eight cycles an image, across
-            return pixels
-
-    spectrum = class_means(Images(), np.zeros(4, int), lambda done: None)["REAL"].spectrum
+    pixels = np.zeros((4, 16, 16, 3), np.uint8)
+    pixels[:, :, ::2] = 255  # eight cycles an image, across
+    label = np.zeros(4, int)
+    spectrum = class_means(Generated(pixels, label), label, lambda done: None)["REAL"].spectrum
     assert np.unravel_index(spectrum.argmax(), spectrum.shape) == (8, 0)
     assert spectrum.sum() == pytest.approx(16 * 16 * 0.25, rel=1e-3), "Parseval: the variance of zeros and ones"
     assert spectrum.max() == pytest.approx(spectrum.sum(), rel=1e-3)

@@ -13,6 +13,7 @@ from fakereal import __version__
 from fakereal.config.errors import UserError
 from fakereal.data.download.part import Part
 from fakereal.data.progress import progress
+from fakereal.runtime.tls import tls
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +131,7 @@ def _open(part: Part, timeout: float) -> HTTPResponse:
     """The response, of a status below 400, to a request for the file or for its rest."""
     headers = {"User-Agent": f"fakereal/{__version__}"} | part.range_headers()
     try:
-        return urlopen(Request(part.url, headers=headers), timeout=timeout)
+        return urlopen(Request(part.url, headers=headers), timeout=timeout, context=tls())
     except HTTPError as error:
         error.close()
         message = f"answered {error.code} {error.reason}"

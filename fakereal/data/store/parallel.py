@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -23,6 +24,7 @@ ALONE = 2.0  # seconds after which more processes may help: about as long as the
 SENT = 150e-6  # seconds of work on an image below which they do not: sending it takes this process nearly as long
 WAITED = 1.5e-3  # seconds an image from which on they do, whatever the work: its disk is slow
 SAMPLE = 0.2  # seconds of decoding that are enough to tell
+MOST = 61  # processes that Windows can wait for
 IN_FLIGHT = 2**30  # bytes of files that wait; only single huge files come near
 
 
@@ -69,6 +71,7 @@ def _chunks(entries: Iterable[Entry], pixel_bytes: int) -> Iterator[list[Entry]]
 
 def _in_processes(chunks: Iterable[list[Entry]], resize: Resize, workers: int) -> Images:
     pending: deque[tuple[list[Entry], Future]] = deque()
+    workers = min(workers, MOST) if sys.platform == "win32" else workers
     # spawn: a fork of a process with threads (torch's, rich's) may hang
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=worker.start) as pool:
         try:

@@ -3,14 +3,20 @@
 import functools
 import io
 import json
+import logging
+import mmap
 import os
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
+from fakereal.data.image_set import ImageSet
 from fakereal.data.store.decode import hash_of
+from fakereal.runtime.files import replace
 
 FORMAT = 2  # raised whenever a store of an earlier version must not be read
 
@@ -34,9 +40,12 @@ ROW = np.dtype(
     ]
 )
 FILES = ("pixels.bin", "table.npy", "paths.npy")
+EXPECTED = 2**16  # bytes an image: of smaller ones a single read of the system's brings several
+VERIFIED = 2**26  # bytes of pixels whose hashes are compared at a time
+log = logging.getLogger(__name__)
 
 
-class Store:
+class Store(ImageSet):
     """A finished store, read-only.
 
     images: uint8 memory map (N, size, size, 3), RGB; table: structured array (N,) of ROW;
@@ -68,6 +77,22 @@ class Store:
     def gather(self, rows: np.ndarray) -> np.ndarray:
         """Pixels (B, size, size, 3) uint8 of the given rows."""
         return self.images[self.rows[rows]]
+
+    def expect(self, rows: np.ndarray) -> None:
+        """Has the system read the pixels of these rows that are not in memory, all at once and meanwhile.
+
+        By itself it reads one after the other, when each is asked for.
+        """
+        size = self.images[0].nbytes
+        if size < EXPECTED or not hasattr(mmap, "MADV_WILLNEED"):
+            return
+        for start in (self.rows[rows] * size).tolist():
+            page = start - start % mmap.PAGESIZE
+            self.images._mmap.madvise(mmap.MADV_WILLNEED, page, start + size - page)
+
+    def as_they_lie(self, rows: np.ndarray) -> np.ndarray:
+        """The given rows in the order of their pixels on the disk: what goes through all of them reads it once."""
+        return rows[np.argsort(self.rows[rows])]
 
 
 def content_digest(table: np.ndarray) -> str:
@@ -124,8 +149,16 @@ def open_store(folder: Path, fingerprint: str) -> tuple[Store | None, str]:
 def _pixels_match(store: Store) -> bool:
     if store.images.nbytes != (store.folder / "pixels.bin").stat().st_size:
         return False
-    hashes = (hash_of(store.images[row]) for row in store.rows)
-    return all(got.rstrip(b"\0") == said for got, said in zip(hashes, store.table["pixel_hash"], strict=True))
+    log.info("%s was copied or touched: its pixels are compared with their hashes", store.folder)
+    said = np.empty(len(store.table), ROW["pixel_hash"])
+    said[store.rows] = store.table["pixel_hash"]  # in the order in which they lie on the disk
+    with ThreadPoolExecutor() as pool:
+        hashes = pool.map(_hashes_of, np.array_split(store.images, max(1, store.images.nbytes // VERIFIED)))
+        return all(got.rstrip(b"\0") == hash for got, hash in zip(chain.from_iterable(hashes), said, strict=True))
+
+
+def _hashes_of(images: np.ndarray) -> list[bytes]:
+    return [hash_of(image) for image in images]
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
@@ -140,6 +173,6 @@ def write_json(path: Path, value: object) -> None:
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         part.write_text(json.dumps(value, indent=1) + "\n")
-        part.replace(path)
+        replace(part, path)
     finally:
         part.unlink(missing_ok=True)

@@ -92,8 +92,8 @@ class Augment(nn.Module):
     def forward(self, images: Tensor, draws: Tensor) -> Tensor:
         """Images uint8 (B, 3, H, W), augmented, in their memory format; the very images when nothing is on.
 
-        `draws` are float32 (B, count) in [0, 1). Left on the CPU, they make the same parameters to the last
-        bit for images on any device. Raises UserError where the padding is too large for the images.
+        `draws` are float32 (B, count) in [0, 1), on any device; on the CPU they make the same parameters to the
+        last bit for images on any other. Raises UserError where the padding is too large for the images.
         """
         if not self.active:
             return images

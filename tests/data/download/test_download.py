@@ -371,7 +371,7 @@ def test_when_none_delivers_one_message_has_all(server, refusing, tmp_path, monk
     assert head == "CIFAKE could not be downloaded."
     assert mirror.startswith(f"  data.mirror: {refusing}/cifake.zip: cannot be reached (")
     assert github == f"  GitHub: {server.url}/gone.zip: answered 404 Not Found"
-    assert kaggle == "  Kaggle: someone/something: needs kagglehub, pip install -c constraints.txt -e '.[kaggle]'"
+    assert kaggle == '  Kaggle: someone/something: needs kagglehub, pip install -c constraints.txt -e ".[kaggle]"'
     assert "\n".join(manual) == MANUAL
     for way in ("data.root=PATH", "data.mirror=URL", "https://github.com/", "https://www.kaggle.com/"):
         assert way in MANUAL

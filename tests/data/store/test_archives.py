@@ -7,14 +7,16 @@ import lzma
 import os
 import struct
 import tarfile
+import threading
 import zipfile
 
 import numpy as np
 import pytest
 
+from fakereal.data.store import sources
 from fakereal.data.store.archives import ArchiveSource
 from fakereal.data.store.rgb import MAX_BYTES, BadImage
-from fakereal.data.store.sources import BadSource
+from fakereal.data.store.sources import BadSource, FolderSource, is_hidden
 
 KINDS = ("zip", "tar", "tar.gz", "tgz", "tar.bz2", "tar.xz")
 COMPRESSED = ("tar.gz", "tar.bz2", "tar.xz")
@@ -79,6 +81,23 @@ def test_the_kind_is_told_by_the_content_not_by_the_name(archives, contents, tmp
 def test_a_tar_that_ends_in_a_zip_is_a_tar(archives, contents, tmp_path):
     nested = tar(tmp_path / "x.tar", ("real/1.jpg", b"one"), ("more.zip", archives["zip"].read_bytes()))
     assert read(nested) == [("real/1.jpg", b"one")]
+
+
+@pytest.mark.parametrize("slow", [0.0, 1.0])
+def test_files_of_a_slow_server_are_told_as_those_of_a_disk(tmp_path, image_tree, monkeypatch, slow):
+    tree = image_tree(tmp_path / "tree", 20)
+    expected, asking = FolderSource(tree), set()
+    original = sources._size_and_time
+    monkeypatch.setattr(sources, "ASKED", 3)
+    monkeypatch.setattr(sources, "SLOW", slow)
+    monkeypatch.setattr(sources, "_size_and_time", lambda e: asking.add(threading.get_ident()) or original(e))
+    found = FolderSource(tree)
+    assert found.entries == expected.entries and found.fingerprint() == expected.fingerprint()
+    assert (len(asking) == 1) == (slow == 1), "threads ask where the first answers are slow"
+
+
+def test_what_finder_writes_into_a_folder_is_no_image():
+    assert is_hidden("REAL/Icon\r") and is_hidden(".DS_Store") and not is_hidden("REAL/Icon.png")
 
 
 def test_other_files_hidden_ones_and_archives_within_are_left_out(tmp_path):

@@ -102,7 +102,14 @@ def test_a_damaged_store_is_built_again(store, build, tmp_path):
     np.testing.assert_array_equal(again.gather(np.arange(16)), pixels)
 
 
-def test_a_copied_store_is_checked_once_and_then_believed(store):
+def test_rows_can_be_had_in_the_order_of_their_pixels(store):
+    rows = store.as_they_lie(np.arange(3, 16))
+    assert sorted(rows.tolist()) == [*range(3, 16)] and (np.diff(store.rows[rows]) > 0).all()
+
+
+def test_a_copied_store_is_checked_once_and_then_believed(store, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    monkeypatch.setattr("fakereal.data.store.store.VERIFIED", 3 * 3 * 32 * 32)  # a few images at a time
     for path in store.folder.iterdir():
         os.utime(path, ns=(10**9, 10**9))
     stamps = json.loads((store.folder / "meta.json").read_text())["stamp"]
@@ -112,6 +119,7 @@ def test_a_copied_store_is_checked_once_and_then_believed(store):
     before = (store.folder / "meta.json").stat().st_mtime_ns
     assert reopened(store)[0] is not None
     assert (store.folder / "meta.json").stat().st_mtime_ns == before
+    assert caplog.text.count("was copied or touched") == 1
 
 
 def test_another_source_is_another_store(store):
