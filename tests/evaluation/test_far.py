@@ -8,6 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
+from fakereal.evaluation.far import Far
+from fakereal.models.checkpoint import load_classifier
+
 REVIEW = "An answer supports a human review, it does not replace one."
 IMAGES = ("data.count=1600", "data.val_fraction=0.2")
 CPU = "trainer.accelerator=cpu"
@@ -53,6 +56,22 @@ def test_the_test_split_of_training_is_near_and_other_images_are_far(run, checkp
     assert finished.code == 0 and REVIEW in finished.text, finished.text
     assert far(tmp_path / "other")["share"] == far(tmp_path / "other")["pixels"] == 1
     assert "100.0% (83.9% to 100.0%" in finished.text
+
+
+def test_threads_that_look_at_pixels_meanwhile_count_the_same(checkpoint, monkeypatch):
+    """As where the network answers on a GPU."""
+    member = load_classifier(checkpoint)
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (40, 3, 32, 32), dtype=np.uint8))
+    counted = []
+    for waiting in (0, 3):
+        monkeypatch.setattr("fakereal.evaluation.far.ahead", lambda device, waiting=waiting: waiting)
+        looking = Far([member])
+        for batch in images.split(4):
+            member.classifier(batch)
+            looking.see(batch)
+        assert len(looking.waiting) == waiting
+        counted.append(looking.figures())
+    assert counted[0] == counted[1] and counted[0]["share"] == 1
 
 
 def test_predict_tells_the_same_share_and_the_sizes(run, checkpoint, noise, tmp_path):
