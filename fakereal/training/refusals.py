@@ -102,3 +102,12 @@ def refuse_thawing_in_ddp(freeze: object, strategy: Strategy) -> None:
             "trainer.strategy=auto): DDP fixes at the start which weights it averages. Or train with "
             "model.freeze=backbone first, then go on with init_from=CKPT."
         )
+
+
+def refuse_sync_batchnorm_on_cpu(trainer: DictConfig, strategy: Strategy) -> None:
+    """torch has it for GPUs alone, and raises when DDP begins."""
+    if trainer.get("sync_batchnorm") and strategy.root_device.type == "cpu":
+        raise UserError(
+            "trainer.sync_batchnorm=true works on GPUs alone. Leave it away: without it, batch norm sees the images of "
+            "one rank."
+        )

@@ -19,10 +19,16 @@ from fakereal.runtime.environment import prepare
 from fakereal.runtime.memory import explained_out_of_memory, released
 from fakereal.runtime.provenance import provenance
 from fakereal.sweeps.jobs import in_sweep
+from fakereal.training.averaging import SyncBatchNorm
 from fakereal.training.best import best_metrics
 from fakereal.training.figures import build_loggers, log_hparams, show_gallery, tensorboard_of
 from fakereal.training.launched import ending_together
-from fakereal.training.refusals import refuse, refuse_thawing_in_ddp, refuse_without_best
+from fakereal.training.refusals import (
+    refuse,
+    refuse_sync_batchnorm_on_cpu,
+    refuse_thawing_in_ddp,
+    refuse_without_best,
+)
 from fakereal.training.spawned import in_ranks, ranks_to_start
 from fakereal.training.summary import print_summary
 
@@ -50,6 +56,8 @@ def train_here(cfg: DictConfig) -> dict[str, Any]:
     L.seed_everything(cfg.seed, verbose=False)
     # Where weights come from a checkpoint, those of the internet are not asked for.
     without = {"pretrained": False, "weights": None} if resume or cfg.init_from else {}
+    if resume and cfg.model.get("normalization") == "dataset":  # the same images: not gone through again
+        without["normalization"] = checkpoint["hyper_parameters"].get("normalization", "dataset")
     classifier = build(cfg.model, optimizer=build(cfg.optimizer), scheduler=build(cfg.scheduler), **without)
     goes_on_at = None
     if checkpoint is not None:
@@ -68,9 +76,12 @@ def train_here(cfg: DictConfig) -> dict[str, Any]:
     callbacks = [callback for callback in callbacks if not isinstance(callback, idle)]
     calibration = build(cfg.calibration)
     # Which algorithms are fastest may be others each time; and PyTorch then passes over `deterministic`.
-    steady = {"benchmark": False} if cfg.trainer.deterministic else {}
-    trainer = build(cfg.trainer, callbacks=callbacks, logger=loggers, **steady)
+    given = {"benchmark": False} if cfg.trainer.deterministic else {}
+    if cfg.trainer.get("sync_batchnorm"):
+        given |= {"sync_batchnorm": False, "plugins": [*(build(cfg.trainer.get("plugins")) or []), SyncBatchNorm()]}
+    trainer = build(cfg.trainer, callbacks=callbacks, logger=loggers, **given)
     refuse_thawing_in_ddp(classifier.hparams.freeze, trainer.strategy)
+    refuse_sync_batchnorm_on_cpu(cfg.trainer, trainer.strategy)
 
     with explained_out_of_memory(data.batch_size, classifier.hparams.image_size), ending_together(trainer):
         trainer.fit(classifier, datamodule=data, ckpt_path=resume)

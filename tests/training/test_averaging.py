@@ -1,0 +1,54 @@
+"""Averages over weights, and batch norm over ranks."""
+
+import copy
+
+import pytest
+import torch
+from lightning.pytorch.plugins.layer_sync import TorchSyncBatchNorm
+from torch import nn
+
+from fakereal.models.backbones import create_backbone
+from fakereal.training.averaging import SyncBatchNorm, _Average
+
+
+def test_an_average_is_the_decayed_sum_of_the_weights_that_were():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).double()
+    average, weights = _Average(model, decay=0.9), []
+    for _ in range(5):
+        with torch.no_grad():
+            for values in (*model.parameters(), model[1].running_mean):
+                values.normal_()
+            model[1].num_batches_tracked += 1
+        average.update_parameters(model)
+        weights.append(copy.deepcopy(model.state_dict()))
+    shares = [0.9**4] + [0.1 * 0.9**power for power in (3, 2, 1, 0)]
+    assert sum(shares) == pytest.approx(1)
+    for name, found in average.module.state_dict().items():
+        if name.endswith("num_batches_tracked"):
+            assert found == 5
+        else:
+            torch.testing.assert_close(found, sum(s * w[name] for s, w in zip(shares, weights, strict=True)))
+
+
+@pytest.mark.parametrize("name", ["mobilenetv2_050", "test_resnet"])
+def test_batch_norm_over_ranks_keeps_what_the_network_computes(name):
+    """timm's batch norms of some networks hold their activations."""
+    torch.manual_seed(0)
+    network = create_backbone(name).eval()
+    for norm in network.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            nn.init.normal_(norm.bias)
+    images = torch.randn(2, 3, 64, 64)
+    expected = network(images)
+    torchs = TorchSyncBatchNorm().apply(copy.deepcopy(network))
+    converted = SyncBatchNorm().apply(copy.deepcopy(network))
+    assert any(isinstance(module, nn.SyncBatchNorm) for module in converted.modules())
+    torch.testing.assert_close(SyncBatchNorm().revert(converted)(images), expected)
+    assert torch.allclose(torchs(images), expected) == (name == "test_resnet"), "why it is not torch's own"
+
+
+def test_it_is_refused_on_a_cpu_where_torch_has_none(run, quick):
+    done = run("train", *quick, "trainer=ddp", "trainer.accelerator=cpu", "trainer.sync_batchnorm=true")
+    assert done.code == 1 and "trainer.sync_batchnorm=true works on GPUs alone" in done.text, done.text
+    assert "Traceback" not in done.text
