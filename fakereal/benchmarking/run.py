@@ -17,7 +17,7 @@ from fakereal.benchmarking.figures.memory import memory
 from fakereal.benchmarking.figures.predicting import predicting
 from fakereal.benchmarking.figures.starting import starting
 from fakereal.benchmarking.figures.sweeping import sweeping
-from fakereal.benchmarking.figures.training import steps, training
+from fakereal.benchmarking.figures.training import on_gpu, steps, training
 from fakereal.benchmarking.figures.whole_path import whole_path
 from fakereal.benchmarking.table import printed, write
 from fakereal.config.argv import choices_of
@@ -30,6 +30,7 @@ from fakereal.runtime.provenance import PACKAGES
 
 log = logging.getLogger(__name__)
 LONG = {"whole_path"}  # not among `all`: trains to the end
+FEWEST_OF_GPU = 100  # batches an epoch, whose end costs as much as several steps of a fast device
 
 
 def benchmark(cfg: DictConfig) -> list[Row]:
@@ -63,7 +64,8 @@ def benchmark(cfg: DictConfig) -> list[Row]:
 def figures(cfg: DictConfig, bench: Bench) -> dict[str, Callable[[], Iterator[Row]]]:
     """What was asked for, by name, in this order."""
     batch, source = cfg.batch_size, cfg.root and os.path.abspath(os.path.expanduser(cfg.root))
-    epochs = {name: cfg.epoch_images.get(name, cfg.epoch_images.other) for name in cfg.networks}
+    least = FEWEST_OF_GPU * batch if on_gpu(cfg.accelerator) else 0
+    epochs = {name: max(least, cfg.epoch_images.get(name, cfg.epoch_images.other)) for name in cfg.networks}
     every = {
         "start": lambda: starting(bench),
         "decode": lambda: decoding(bench, source),

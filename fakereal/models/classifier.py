@@ -132,7 +132,8 @@ class Classifier(L.LightningModule):
             self.hparams.pos_weight = self.pos_weight.item()
         use_matrix_products(self.backbone)
         if self.compile_backbone:
-            self.backbone.compile()
+            # For each size of a batch its own graph: one for all, which a last batch leads to, is slower for full ones.
+            self.backbone.compile(dynamic=False)
 
     def on_train_start(self) -> None:
         self.training_figures.begin(self.resumed, self.trainer.global_rank, self.trainer.world_size, self.device)
@@ -188,7 +189,8 @@ class Classifier(L.LightningModule):
         self.val_labels.reset()
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        logits, label = self.validation_figures.count(self._step(batch, "val")[1])
+        seen = self._step(batch, "val")[1]
+        logits, label = self.validation_figures.count(seen, padded=self.trainer.world_size > 1)
         self.val_logits.update(logits)
         self.val_labels.update(label)
         self._log_epoch("val/loss", self.validation_figures)

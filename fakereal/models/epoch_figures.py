@@ -32,14 +32,16 @@ class EpochFigures(nn.Module):
         self.metrics = metrics
         self.loss = MeanMetric(nan_strategy="disable")  # a loss that is not a number is not left out
         self.waiting: list[Seen] = []
+        self.padded = True
 
-    def count(self, seen: Seen) -> tuple[Tensor, Tensor]:
-        """Updates loss and metrics; the logits and labels without padding."""
-        real = seen.weight.nonzero().squeeze(1)  # once: a GPU would wait for each mask
-        logits, label = seen.logits[real], seen.label[real]
-        self.loss.update(seen.losses[real])
-        self.metrics.update(torch.sigmoid(logits), label.int())
-        return logits, label
+    def count(self, seen: Seen, padded: bool) -> tuple[Tensor, Tensor]:
+        """Updates loss and metrics; the logits and labels without padding, of which there is some if `padded`."""
+        if padded:
+            real = seen.weight.nonzero().squeeze(1)  # once: a GPU waits for it
+            seen = Seen(*(values[real] for values in seen))
+        self.loss.update(seen.losses)
+        self.metrics.update(torch.sigmoid(seen.logits), seen.label.int())
+        return seen.logits, seen.label
 
     def collect(self, seen: Seen, last: bool) -> None:
         """`count` of many batches together, those before the `last` of the epoch included."""
@@ -50,7 +52,7 @@ class EpochFigures(nn.Module):
     def close(self) -> None:
         """Counts what waits."""
         if self.waiting:
-            self.count(Seen(*map(torch.cat, zip(*self.waiting, strict=True))))
+            self.count(Seen(*map(torch.cat, zip(*self.waiting, strict=True))), self.padded)
             self.waiting.clear()
 
     def so_far(self) -> list[dict[str, Any]]:
@@ -73,6 +75,7 @@ class EpochFigures(nn.Module):
         Whatever waited, of a training that was interrupted, is dropped.
         """
         self.waiting.clear()
+        self.padded = world > 1  # the ranks share batches of fewer images than there are ranks
         if ranks is None or len(ranks) != world:
             return
         self.load_state_dict({name: value.to(device) for name, value in ranks[rank]["metrics"].items()})

@@ -22,6 +22,8 @@ QUIET = (
 def prepare(cfg: DictConfig) -> None:
     """Threads, memory, matrix precision, and Lightning's own log lines, of which only warnings are wanted."""
     keep_freed_memory()
+    # What trainer.deterministic asks of cuBLAS, which looks once a process: a job before may have had no need of it.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
     torch.set_float32_matmul_precision("high")  # TF32 on GPUs that have it

@@ -75,7 +75,7 @@ def test_padding_weighs_nothing_in_loss_and_metrics():
     loss, seen = classifier._step(given, "val")
     expected = F.binary_cross_entropy_with_logits(seen.logits[:2], given["label"][:2])
     torch.testing.assert_close(loss, expected)
-    logits, label = classifier.validation_figures.count(seen)
+    logits, label = classifier.validation_figures.count(seen, padded=True)
     assert len(logits) == len(label) == 2
     torch.testing.assert_close(classifier.validation_figures.loss.compute(), expected)
 
@@ -97,7 +97,7 @@ def test_channels_last_and_default_layout_agree():
 def test_a_loss_that_is_no_number_stays_in_the_mean():
     figures = EpochFigures(training_metrics())
     losses = torch.tensor([0.1, float("nan"), 0.3])
-    figures.count(Seen(losses, torch.zeros(3), torch.ones(3), torch.ones(3)))
+    figures.count(Seen(losses, torch.zeros(3), torch.ones(3), torch.ones(3)), padded=False)
     assert figures.loss.compute().isnan()
 
 

@@ -70,11 +70,16 @@ def _trainings(
             yield network, images, augment, [*words, f"trainer.max_epochs={bench.repeats + 1}"]
 
 
+def on_gpu(accelerator: str) -> bool:
+    """Whether a training on this accelerator (auto, cpu, gpu, mps) takes NVIDIA's or AMD's."""
+    return torch.cuda.is_available() and accelerator not in ("cpu", "mps")
+
+
 def _row(
     network: str, augment: str, words: Sequence[str], peer: str, ours: Sequence[float], theirs: Sequence[float]
 ) -> Row:
-    on_gpu = torch.cuda.is_available() and "trainer.accelerator=cpu" not in words
-    wanted = (WANTED_OF_GPU if on_gpu else WANTED).get(("limit" if peer == "steps" else peer, network))
+    accelerator = next(word.partition("=")[2] for word in words if word.startswith("trainer.accelerator="))
+    wanted = (WANTED_OF_GPU if on_gpu(accelerator) else WANTED).get(("limit" if peer == "steps" else peer, network))
     subject = f"{network}, {AUGMENT[augment]}"
     return Row.ratio("training", subject, AGAINST[peer], "images/s", ours, theirs, wanted=wanted)
 

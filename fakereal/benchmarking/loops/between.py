@@ -12,6 +12,7 @@ from fakereal.benchmarking.loops.limit import BareLoop
 from fakereal.data.store.store import write_json
 
 EACH = 4  # steps of one, then of the other
+EACH_OF_GPU = 50  # which is waited for after them: what it does while the next are prepared shows in fewer too little
 
 
 class BareStepsBetween(Callback):
@@ -27,10 +28,11 @@ class BareStepsBetween(Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         network = copy.deepcopy(pl_module.backbone)
         if pl_module.compile_backbone:
-            network.compile()
+            network.compile(dynamic=False)
         side = pl_module.hparams.image_size or trainer.datamodule.size
         shape = (trainer.datamodule.batch_size, 3, side, side)
         self.bare = BareLoop(network, pl_module.optimizer, shape, trainer.precision == "bf16-mixed")
+        self.each = EACH if self.bare.device.type == "cpu" else EACH_OF_GPU
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: object, batch: object, batch_idx: int) -> None:
         if not batch_idx:
@@ -39,11 +41,11 @@ class BareStepsBetween(Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, module: object, outputs: object, batch: dict, index: int) -> None:
         self.images["ours"] += len(batch["image"])
-        if trainer.is_last_batch or index % EACH == EACH - 1:
+        if trainer.is_last_batch or index % self.each == self.each - 1:
             self._lap("ours")
-            for _ in range(EACH):
+            for _ in range(self.each):
                 self.bare.step()
-            self.images["bare"] += EACH * len(self.bare.pixels)
+            self.images["bare"] += self.each * len(self.bare.pixels)
             self._lap("bare")
         if trainer.is_last_batch:
             for name, rates in self.rates.items():

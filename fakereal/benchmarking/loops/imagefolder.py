@@ -26,6 +26,8 @@ class Plain(L.LightningModule):
     def __init__(self, cfg: DictConfig):
         super().__init__()
         self.network, self.cfg = network_of(cfg).to(memory_format=torch.contiguous_format), cfg
+        if cfg.model.compile:
+            self.network.compile()
         self.accuracy = BinaryAccuracy()
 
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:

@@ -58,7 +58,7 @@ def main() -> None:
     network = network_of(cfg).to(device)
     use_matrix_products(network)
     if cfg.model.compile:
-        network.compile()
+        network.compile(dynamic=False)
     loop = BareLoop(network, build(cfg.optimizer), (batch, 3, side, side), bf16)
     lap, steps = Lap(), -(-task.images // batch)
     while True:

@@ -49,6 +49,8 @@ class Training:
     def __init__(self, cfg: DictConfig, device: torch.device):
         self.device = device
         self.network = network_of(cfg).to(device)
+        if cfg.model.compile:
+            self.network.compile()
         kind = cfg.optimizer._target_.rpartition(".")[2].lower()
         self.optimizer = create_optimizer_v2(
             self.network, opt=kind, lr=cfg.optimizer.lr, weight_decay=cfg.optimizer.weight_decay

@@ -18,6 +18,7 @@ import huggingface_hub
 import torch
 
 from fakereal.config.errors import UserError
+from fakereal.runtime.tls import tls
 
 TIMEOUT = 5.0  # seconds
 
@@ -83,7 +84,8 @@ def _answers(url: str) -> bool:
     def ask() -> None:
         try:
             request = urllib.request.Request(url, method="HEAD")
-            urllib.request.build_opener().open(request, timeout=TIMEOUT).close()
+            opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=tls()))
+            opener.open(request, timeout=TIMEOUT).close()
         except urllib.error.HTTPError as error:
             if error.code == 407 or error.code >= 500:  # what a proxy says of a host that it does not reach
                 return
