@@ -116,7 +116,7 @@ def stopped_after() -> Callable[[int], AbstractContextManager]:
         def hook(self, *args):
             original(self, *args)
             if next(seen) == batches:
-                os.kill(os.getpid(), signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(FiniteLoss, "on_train_batch_end", hook)

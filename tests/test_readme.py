@@ -76,6 +76,6 @@ def test_the_wheel_carries_the_configuration_and_runs_without_the_checkout(tmp_p
     assert "Best checkpoint on validation" in text
     code = "from fakereal.config.errors import installing; print(installing('app'))"
     said = shell(f'{sys.executable} -c "{code}"', tmp_path, PYTHONPATH=str(tmp_path / "site"), PYTHONSAFEPATH="1")
-    assert "pip install 'fakereal[app]'" in said, "there is no checkout to install from"
+    assert 'pip install "fakereal[app]"' in said, "there is no checkout to install from"
     config = (tmp_path / "out" / ".hydra" / "hydra.yaml").read_text()
     assert str(tmp_path / "site" / "fakereal" / "conf") in config

@@ -17,7 +17,7 @@ def installing(extra: str) -> str:
     """The command that installs the packages of an extra: from the checkout, where this is one."""
     checkout = Path(__file__).parents[2]
     here = (checkout / "pyproject.toml").exists() and (checkout / "constraints.txt").exists()
-    return f"pip install -c constraints.txt -e '.[{extra}]'" if here else f"pip install 'fakereal[{extra}]'"
+    return f'pip install -c constraints.txt -e ".[{extra}]"' if here else f'pip install "fakereal[{extra}]"'
 
 
 def first_line(error: BaseException) -> str:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from fakereal import CLASSES
 from fakereal.data.store.sources import printable
+from fakereal.runtime.files import replace
 
 log = logging.getLogger(__name__)
 HEADER = ("path", "label", "prob_fake", "prediction", "error")
@@ -74,7 +75,7 @@ class Predictions:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.file.close()
         if kind is None:
-            os.replace(self.part, self.path)
+            replace(self.part, self.path)
         elif self.counts:
             log.warning("Stopped after %s images; their rows are in %s", f"{self.counts.total():,}", self.part)
         else:

@@ -117,7 +117,14 @@ def _from_stdin() -> Iterator[Entry]:
         log.info("Type the names of images, one a line; Ctrl-D ends them")
     for line in sys.stdin.buffer:
         if name := line.rstrip(b"\r\n"):
-            yield _entry(os.fsdecode(name))
+            yield _entry(_text(name))
+
+
+def _text(name: bytes) -> str:
+    try:
+        return os.fsdecode(name)
+    except UnicodeDecodeError:  # Windows, whose `dir` writes in another encoding than files have
+        return name.decode("oem", "replace")
 
 
 def _entry(path: str, size: int | None = None) -> Entry:

@@ -1,10 +1,10 @@
 """What cheap features alone achieve, from an audit of the runs' data, beside the runs."""
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fakereal.config.shell import pasted
 from fakereal.reporting.folders import Unusable, expand, read_json, require, results_below
 from fakereal.reporting.runs import LeftOut, Run
 
@@ -76,4 +76,4 @@ def audit_command(run: Run) -> str:
     given = {key: value for key, value in run.overrides.items() if key in DATA_KEYS}
     if chosen := run.choices.get("data"):
         given = {"data": chosen} | given
-    return shlex.join(["python", "-m", "fakereal.audit", *(f"{key}={value}" for key, value in given.items())])
+    return pasted("python", "-m", "fakereal.audit", *(f"{key}={value}" for key, value in given.items()))

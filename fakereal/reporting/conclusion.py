@@ -1,8 +1,8 @@
 """The first thing a reader sees: the winner, how sure that is, and what to type next."""
 
-import shlex
 from math import inf
 
+from fakereal.config.shell import pasted
 from fakereal.evaluation.ledger import members_of
 from fakereal.evaluation.monitor import mode_of
 from fakereal.reporting.content import Block, Command, Text, four, p_value, percent, with_interval
@@ -66,7 +66,7 @@ def _tested(found: Findings, best: Run) -> list[Block]:
     elsewhere = f"It was tested ({looks} in the ledger), but no result lies where this report looks (tests=)."
     untested = f"{elsewhere} To test it again:" if looks else "It is not tested yet. Test it:"
     blocks.append(Text("To look at the test split once more:" if test else untested))
-    return [*blocks, Command(f"python -m fakereal.test ckpt_path={shlex.quote(str(best.checkpoint))}")]
+    return [*blocks, Command(pasted("python", "-m", "fakereal.test", f"ckpt_path={best.checkpoint}"))]
 
 
 def _runner_up(found: Findings) -> list[Block]:

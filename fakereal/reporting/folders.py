@@ -4,7 +4,6 @@ import glob
 import json
 import math
 import os
-import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from fakereal.config.errors import first_line
 from fakereal.config.search import SEARCH_KEYS
+from fakereal.config.shell import pasted
 
 JOURNAL = "study.journal"  # of a search, in the directory of its jobs
 PRUNED = "TrialPruned"  # what a search raises in a job that it gives up: no failure
@@ -146,4 +146,4 @@ def resume_command(folder: Path) -> str:
     # an experiment may say hydra.mode=MULTIRUN, and one of its jobs is to run alone
     words += ["hydra.mode=RUN"] if read_hydra(folder).get("mode") == "MULTIRUN" else []
     words += [f"hydra.run.dir={folder.absolute()}", "ckpt_path=last"]
-    return shlex.join(["python", "-m", "fakereal.train", *words])
+    return pasted("python", "-m", "fakereal.train", *words)

@@ -23,6 +23,7 @@ from fakereal.config.errors import UserError
 from fakereal.config.ranks import from_outside, rank
 from fakereal.config.search import SEARCH_KEYS
 from fakereal.reporting.folders import Unusable, read_json, read_yaml
+from fakereal.runtime.files import replace
 
 log = logging.getLogger(__name__)
 # Keys that say how and where, not what is trained: a job that differs in them alone is the same job.
@@ -44,7 +45,7 @@ def job_number(proposed: int, *, _root_: DictConfig) -> str:
             known[identity] = max(taken) + 1 if int(proposed) in taken else int(proposed)
             part = sweep / ".jobs.json.part"
             part.write_text(json.dumps(known, indent=1))
-            part.replace(sweep / ".jobs.json")
+            replace(part, sweep / ".jobs.json")
     return str(known[identity])
 
 

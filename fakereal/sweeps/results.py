@@ -20,6 +20,7 @@ from fakereal.config.ranks import rank
 from fakereal.config.search import SEARCH_KEYS
 from fakereal.evaluation.monitor import mode_of
 from fakereal.reporting.folders import PRUNED, Unusable, number_of, read_json, read_overrides
+from fakereal.runtime.files import replace
 
 log = logging.getLogger(__name__)
 UNFINISHED = "not finished"
@@ -146,7 +147,11 @@ def _cell(value: Any) -> str:
 def _replace(path: Path, text: str) -> None:
     part = path.with_name(path.name + ".part")
     part.write_text(text, encoding="utf-8", errors="backslashreplace")
-    part.replace(path)
+    try:
+        replace(part, path)
+    except PermissionError:  # Windows, where a spreadsheet has it open
+        log.warning("%s is open in another program and stays as it is: the next job brings it up to date", path)
+        part.unlink()
 
 
 def report(sweep: Path, monitor: str) -> None:

@@ -19,6 +19,7 @@ from pydantic import Field
 from fakereal.config.errors import UserError
 from fakereal.evaluation.monitor import mode_of
 from fakereal.reporting.folders import Unusable, command_of, in_placed_sweep, resume_command
+from fakereal.runtime.files import replace
 
 log = logging.getLogger(__name__)
 ASKED_EVERY = 8  # steps, where there are several ranks: a GPU waits at each question for what was queued before
@@ -68,7 +69,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         part = f"{path}.part"
         try:
             super().save_checkpoint(checkpoint, part, storage_options)
-            os.replace(part, path)
+            replace(part, path)
         except OSError as error:
             raise UserError(
                 f"{path} cannot be written ({error.strerror or error}); the one before is kept. "
@@ -119,6 +120,8 @@ class LastCheckpoint(Checkpoint):
                 self.previous[number] = signal.signal(number, self._note)
             except ValueError:  # not in the main thread, where signals cannot be had
                 return
+        # Before each batch Lightning asks all ranks for a SIGTERM, which comes to us now, and a GPU waits for it.
+        trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         for number, handler in self.previous.items():

@@ -9,6 +9,7 @@ import os
 import pickle
 import re
 import signal
+import sys
 import tempfile
 import threading
 import traceback
@@ -126,7 +127,9 @@ def _stopping(context: ProcessContext) -> Iterator[list[int]]:
 
     def forward(number: int, frame: Any) -> None:
         received.append(number)
-        stop(number)
+        # On Windows Ctrl-C reaches the ranks by itself, and to send it would end them at once.
+        if not (sys.platform == "win32" and number == signal.SIGINT):
+            stop(number)
 
     def give_back(number: int, frame: Any) -> None:
         stop(signal.SIGTERM)

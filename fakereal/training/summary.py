@@ -6,6 +6,7 @@ from typing import Any
 from omegaconf import DictConfig
 from rich.table import Table
 
+from fakereal.config.shell import pasted
 from fakereal.reporting.content import four, known_interval, percent
 from fakereal.reporting.terminal import result_console
 
@@ -46,11 +47,5 @@ def print_summary(cfg: DictConfig, metrics: dict[str, Any], out: Path) -> None:
     console.print(table)
     console.print(f"Run:        {out}")
     console.print(f"Checkpoint: {metrics['checkpoint']}")
-    console.print(f"Test it:    python -m fakereal.test ckpt_path={quoted(metrics['checkpoint'])}")
-
-
-def quoted(path: str | Path) -> str:
-    """A path as it can be pasted into a shell."""
-    import shlex
-
-    return shlex.quote(str(path))
+    test = pasted("python", "-m", "fakereal.test", f"ckpt_path={metrics['checkpoint']}")
+    console.print(f"Test it:    {test}")

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import CategoricalDistribution
 from optuna.storages import BaseStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
 
 from fakereal.config.errors import UserError, first_line
@@ -20,6 +21,7 @@ from fakereal.evaluation.monitor import mode_of
 from fakereal.reporting.folders import JOURNAL
 from fakereal.reporting.runs import flat
 from fakereal.reporting.settings import ignored
+from fakereal.runtime.files import replace
 from fakereal.tuning.space import Space
 
 log = logging.getLogger(__name__)
@@ -30,10 +32,10 @@ INSTEAD_OF = "instead_of"  # user attribute of a trial that takes the place of a
 def open_storage(storage: str | None, folder: Path) -> BaseStorage:
     """The journal in `folder`, one at a path, or a database by its URL."""
     if storage is None:
-        return JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
+        return _journal(str(folder / JOURNAL))
     try:
         if "://" not in storage:
-            return JournalStorage(JournalFileBackend(os.path.expanduser(storage)))
+            return _journal(os.path.expanduser(storage))
         return optuna.storages.get_storage(storage)
     except Exception as error:  # the system's, SQLAlchemy's, its drivers', and missing drivers
         reason = first_line(error)
@@ -41,6 +43,11 @@ def open_storage(storage: str | None, folder: Path) -> BaseStorage:
             f"storage={printable(storage)} cannot be opened: {reason}. Give storage=null for a journal in the study's "
             "directory, a path, or a URL such as sqlite:///study.db or postgresql://USER@HOST/NAME."
         ) from None
+
+
+def _journal(path: str) -> JournalStorage:
+    # Optuna's usual lock is a symbolic link, which Windows grants to administrators alone.
+    return JournalStorage(JournalFileBackend(path, JournalFileOpenLock(path) if sys.platform == "win32" else None))
 
 
 def join_study(cfg: DictConfig, space: Space, folder: Path) -> optuna.Study:
@@ -90,7 +97,7 @@ def keep_copy(study: optuna.Study, storage: str, folder: Path) -> None:
     part.unlink(missing_ok=True)
     copy = open_storage(str(part), folder)
     optuna.copy_study(from_study_name=study.study_name, from_storage=open_storage(storage, folder), to_storage=copy)
-    part.replace(folder / JOURNAL)
+    replace(part, folder / JOURNAL)
 
 
 def remaining(study: optuna.Study, n_trials: int) -> int:

@@ -95,4 +95,4 @@ def test_a_tracker_that_is_not_installed_is_told(run, quick, monkeypatch):
     original = util.find_spec
     monkeypatch.setattr(util, "find_spec", lambda name, *rest: None if name == "wandb" else original(name, *rest))
     done = run("train", *quick, "logger=wandb")
-    assert done.code == 1 and "pip install -c constraints.txt -e '.[wandb]'" in done.text
+    assert done.code == 1 and 'pip install -c constraints.txt -e ".[wandb]"' in done.text
