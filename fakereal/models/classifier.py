@@ -17,6 +17,7 @@ from fakereal.models.backbones import create_backbone, eval_frozen_modules, set_
 from fakereal.models.backbones.names import published_arguments
 from fakereal.models.backbones.small_maps import use_matrix_products
 from fakereal.models.backbones.stem import Stem
+from fakereal.models.compiled import compile_network
 from fakereal.models.epoch_figures import EpochFigures, Seen
 from fakereal.models.preprocessing import IMAGENET, Normalization, preprocess
 from fakereal.models.schedulers import scheduled
@@ -132,8 +133,7 @@ class Classifier(L.LightningModule):
             self.hparams.pos_weight = self.pos_weight.item()
         use_matrix_products(self.backbone)
         if self.compile_backbone:
-            # For each size of a batch its own graph: one for all, which a last batch leads to, is slower for full ones.
-            self.backbone.compile(dynamic=False)
+            compile_network(self.backbone, self.trainer.precision, self.trainer.datamodule.batch_size)
 
     def on_train_start(self) -> None:
         self.training_figures.begin(self.resumed, self.trainer.global_rank, self.trainer.world_size, self.device)
