@@ -10,7 +10,7 @@ from fakereal.data.pixel_statistics import cosines, to_grey
 
 BITS = 64
 BLOCK = 2**22  # hashes compared at a time
-COMPARED = 512  # pairs whose pixels are compared at a time
+COMPARED = 256  # pairs whose pixels are compared at a time
 DETAIL = 32  # cosine coefficients a side that the correlation is of
 LIMIT = 2_000_000  # close pairs, of hundreds of millions of images or of a few that all look the same
 

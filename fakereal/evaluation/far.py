@@ -82,7 +82,7 @@ class Far:
         self.inputs = HeadInputs(self.member.classifier) if measured else None
         self.images = self.sized = self.odd = self.far = 0
         self.by = {"features": 0, "pixels": 0}
-        self.threads = ThreadPoolExecutor(cores(), "far")
+        self.threads: ThreadPoolExecutor | None = None
         self.waiting: deque[tuple[Tensor, Future[Tensor]]] = deque()  # by features, and by pixels
 
     def see(self, images: Tensor) -> None:
@@ -90,22 +90,31 @@ class Far:
         features = self.inputs.take() if self.inputs else None
         if features is None:
             return
-        by_pixels = self.threads.submit(self._far_by_pixels, images.cpu())
-        self.waiting.append((self.reference.features.far(unit(features)), by_pixels))
-        self._count(leave=ahead(features.device))
+        by_features = self.reference.features.far(unit(features))
+        if not (leave := ahead(features.device)):
+            self._add(by_features, self._far_by_pixels(images))
+            return
+        self.threads = self.threads or ThreadPoolExecutor(cores())
+        self.waiting.append((by_features, self.threads.submit(self._far_by_pixels, images.cpu())))
+        self._wait(leave)
 
     def _far_by_pixels(self, images: Tensor) -> Tensor:
         return self.reference.pixels.far(pixel_statistics(images))
 
-    def _count(self, leave: int = 0) -> None:
-        """What waits, but for the last so many batches."""
+    def _wait(self, leave: int = 0) -> None:
+        """Adds what the threads look at, but for the last so many batches."""
         while len(self.waiting) > leave:
-            features, by_pixels = self.waiting.popleft()
-            far = {"features": features, "pixels": by_pixels.result()}
-            self.images += len(features)
-            self.far += int((far["features"] | far["pixels"]).sum())
-            for name, mask in far.items():
-                self.by[name] += int(mask.sum())
+            by_features, by_pixels = self.waiting.popleft()
+            self._add(by_features, by_pixels.result())
+        if not leave and self.threads:
+            self.threads.shutdown()
+            self.threads = None
+
+    def _add(self, by_features: Tensor, by_pixels: Tensor) -> None:
+        self.images += len(by_features)
+        self.far += int((by_features | by_pixels).sum())
+        for name, mask in (("features", by_features), ("pixels", by_pixels)):
+            self.by[name] += int(mask.sum())
 
     def see_sizes(self, width: np.ndarray, height: np.ndarray) -> None:
         """The sizes (N,) of files."""
@@ -115,7 +124,7 @@ class Far:
 
     def figures(self) -> dict[str, Any]:
         """`share` with its Wilson interval, `features`, `pixels`: shares of the images; `sizes`: a count of files."""
-        self._count()
+        self._wait()
         figures: dict[str, Any] = {"sizes": self.odd} if self.reference is not None else {}
         if self.images:
             low, high = wilson(self.far, self.images)
@@ -128,12 +137,12 @@ class Far:
     @property
     def clearly(self) -> bool:
         """Whether that is more than chance, and worth a warning."""
-        self._count()
+        self._wait()
         return self.odd > 0 or (self.images > 0 and wilson(self.far, self.images)[0] > CLEARLY)
 
     def tell(self) -> None:
         """One line in the log: a warning where the images clearly lie far."""
-        self._count()
+        self._wait()
         if self.reference is None:
             log.info("%s is not known: the checkpoint keeps none (last.ckpt, or one of an earlier version)", DISTANCE)
             return

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from hydra.utils import get_object
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.strategies import SingleDeviceStrategy, Strategy
+from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy, Strategy
 from omegaconf import DictConfig, OmegaConf
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -106,7 +106,7 @@ def refuse_thawing_in_ddp(freeze: object, strategy: Strategy) -> None:
 
 def refuse_sync_batchnorm_on_cpu(trainer: DictConfig, strategy: Strategy) -> None:
     """torch has it for GPUs alone, and raises when DDP begins."""
-    if trainer.get("sync_batchnorm") and strategy.root_device.type == "cpu":
+    if trainer.get("sync_batchnorm") and isinstance(strategy, DDPStrategy) and strategy.root_device.type == "cpu":
         raise UserError(
             "trainer.sync_batchnorm=true works on GPUs alone. Leave it away: without it, batch norm sees the images of "
             "one rank."

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from itertools import islice
 from pathlib import Path
 from typing import Literal
 from uuid import uuid4
@@ -21,7 +20,7 @@ from fakereal.data.folder_names import FolderNames
 from fakereal.data.progress import share_done
 from fakereal.data.store.decode import Resize
 from fakereal.data.store.draft import Draft
-from fakereal.data.store.entries import Entries, open_source, unreadable
+from fakereal.data.store.entries import Entries, Entry, Unreadable, open_source, unreadable
 from fakereal.data.store.parallel import decode_all
 from fakereal.data.store.sources import BadSource, printable
 from fakereal.data.store.store import FORMAT, Store, content_digest, open_store, seal, write_array
@@ -81,8 +80,6 @@ def obtain(recipe: Recipe, cache: Path) -> Store:
                     store = _build(recipe, entries, fingerprint, folder)
     if store.meta["skipped"] and recipe.on_error == "raise":
         raise unreadable(entries.root, len(store.table), store.meta["skipped"])
-    if bad := len(store.meta["skipped"]):
-        log.warning("Left out %d images that cannot be read (data.on_error=skip)", bad)
     entries.check(set(store.table["label"].tolist()), recipe.need_both)
     return store
 
@@ -129,6 +126,8 @@ def _build(recipe: Recipe, entries: Entries, fingerprint: str, folder: Path) -> 
         if folder.exists():  # moved first: removing takes a while, and fails on NFS while others read
             folder.replace(old)
         part.replace(folder)
+    except Unreadable:
+        raise  # with what was decoded kept: to leave the bad ones out costs no more decoding
     except BadSource:
         shutil.rmtree(part, ignore_errors=True)
         raise
@@ -159,6 +158,8 @@ def _write(recipe: Recipe, entries: Entries, fingerprint: str, folder: Path) -> 
     _tell_space(folder, (listed - len(draft)) * image_bytes)
     try:
         _decode(recipe, entries, draft)
+        if draft.bad and recipe.on_error == "raise":
+            draft.save()
     except KeyboardInterrupt:
         draft.save()
         log.warning("Interrupted: %s images are decoded and kept; the same command goes on there", f"{len(draft):,}")
@@ -166,15 +167,16 @@ def _write(recipe: Recipe, entries: Entries, fingerprint: str, folder: Path) -> 
     finally:
         draft.close()
     good = len(draft) - len(draft.bad)
-    if draft.bad and not good:
+    if draft.bad and (recipe.on_error == "raise" or not good):
         raise unreadable(entries.root, good, draft.bad)
     bad, quantization = draft.bad, [list(map(list, table)) for table in draft.tables]
     table, paths = draft.finish()
-    if not (bad and recipe.on_error == "raise"):  # which is told once the store is kept: to skip them costs no decoding
-        entries.check(set(table["label"].tolist()), recipe.need_both)
+    entries.check(set(table["label"].tolist()), recipe.need_both)
     if not recipe.need_split:
         entries.refuse_unknown()
     entries.tell_left_out()
+    if bad:
+        log.warning("Left out %d images that cannot be read (data.on_error=skip)", len(bad))
     write_array(folder / "table.npy", table)
     write_array(folder / "paths.npy", paths)
     meta = {
@@ -199,11 +201,19 @@ def _tell_space(folder: Path, missing: int) -> None:
 
 
 def _decode(recipe: Recipe, entries: Entries, draft: Draft) -> None:
-    """The entries that the draft lacks."""
+    """The entries that the draft lacks, and the files that a command before could not read."""
     if len(draft):
         log.info("Going on after %s images that were decoded before", f"{len(draft):,}")
-    missing = islice(entries, len(draft), None)
+    done, failed = len(draft), {name for name, _ in draft.bad}
+    missing = (entry for place, entry in enumerate(entries) if place >= done or _again(entry, failed))
     with closing(decode_all(missing, recipe.resize)) as images, share_done("Decoding", entries, len(draft)) as advance:
         for entry, image in images:
+            if _again(entry, failed):
+                draft.retry(entry)
             draft.add(entry, image)
             advance()
+
+
+def _again(entry: Entry, failed: set[str]) -> bool:
+    """Whether a file that could not be read may be readable now; what an archive holds stays as it is."""
+    return isinstance(entry.content, str) and entry.name in failed

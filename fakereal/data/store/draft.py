@@ -57,6 +57,10 @@ class Draft:
         if time.monotonic() - self.saved > EVERY:
             self.save()
 
+    def retry(self, entry: Entry) -> None:
+        """An entry that was bad comes again."""
+        self.bad = [bad for bad in self.bad if bad[0] != entry.name]
+
     def save(self) -> None:
         """Keeps all that was added."""
         self.pixels.flush()

@@ -172,10 +172,14 @@ def quoted(name: str) -> str:
     return "".join(f"\\{letter}" if letter in "\\()[]{}:=, \t" else letter for letter in printable(name))
 
 
-def unreadable(root: str, good: int, bad: Sequence[tuple[str, str]]) -> BadSource:
+class Unreadable(BadSource):
+    """Some images cannot be read."""
+
+
+def unreadable(root: str, good: int, bad: Sequence[tuple[str, str]]) -> Unreadable:
     """The error that names all images that cannot be read, given as (name, reason)."""
     lines = [f"  {printable(name)}: {printable(why)}" for name, why in sorted(bad)[:LISTED]]
     more = [f"  ... and {len(bad) - LISTED} more"] if len(bad) > LISTED else []
     head = f"data.root={root}: {len(bad)} of {good + len(bad)} images cannot be read:"
     tail = "Mend or remove them, or leave them out with data.on_error=skip."
-    return BadSource("\n".join([head, *lines, *more, tail]))
+    return Unreadable("\n".join([head, *lines, *more, tail]))

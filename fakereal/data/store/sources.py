@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple, Protocol, Self
 
@@ -58,7 +59,7 @@ class FolderSource:
 
     def __init__(self, root: Path):
         self.root, self.done, self.ignored = root, 0, Counter()
-        self.entries = sorted(_with_sizes(list(self._scan())))
+        self.entries = sorted(_with_sizes(self._scan()))
         self.total = sum(size for _, size, _ in self.entries)
 
     def _scan(self) -> Iterator[tuple[str, os.DirEntry]]:
@@ -113,21 +114,21 @@ def _is_folder(entry: os.DirEntry) -> bool:
         return False
 
 
-def _with_sizes(found: list[tuple[str, os.DirEntry]]) -> Iterator[tuple[str, int, int]]:
+def _with_sizes(found: Iterator[tuple[str, os.DirEntry]]) -> Iterator[tuple[str, int, int]]:
     """Name, size and time of change of each file.
 
     A server takes up to a millisecond to tell, which of millions of files is an hour: then threads ask it. (A disk of
     this machine tells in microseconds, and threads would only hinder each other.)
     """
-    parts = iter([found[start : start + ASKED] for start in range(0, len(found), ASKED)])
-    for part in parts:
+    while part := list(islice(found, ASKED)):
         began = time.perf_counter()
         yield from _told(part)
         if time.perf_counter() - began > SLOW * len(part):
             break
     with ThreadPoolExecutor(ASKING) as threads:
-        for told in threads.map(_told, parts):
-            yield from told
+        while part := list(islice(found, 4 * ASKING * ASKED)):
+            some = (part[start : start + ASKED] for start in range(0, len(part), ASKED))
+            yield from chain.from_iterable(threads.map(_told, some))
 
 
 def _told(part: list[tuple[str, os.DirEntry]]) -> list[tuple[str, int, int]]:

@@ -152,9 +152,12 @@ def _pixels_match(store: Store) -> bool:
     log.info("%s was copied or touched: its pixels are compared with their hashes", store.folder)
     said = np.empty(len(store.table), ROW["pixel_hash"])
     said[store.rows] = store.table["pixel_hash"]  # in the order in which they lie on the disk
-    with ThreadPoolExecutor() as pool:
+    pool = ThreadPoolExecutor(4)  # the disk is what is waited for
+    try:
         hashes = pool.map(_hashes_of, np.array_split(store.images, max(1, store.images.nbytes // VERIFIED)))
         return all(got.rstrip(b"\0") == hash for got, hash in zip(chain.from_iterable(hashes), said, strict=True))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _hashes_of(images: np.ndarray) -> list[bytes]:

@@ -23,11 +23,13 @@ from PIL import Image
 from fakereal import CLASSES
 from fakereal.config.errors import UserError
 from fakereal.data.folder_names import UNSPLIT, FolderNames
-from fakereal.data.store import draft, parallel
+from fakereal.data.store import decode as decode_module
+from fakereal.data.store import draft, parallel, rgb
 from fakereal.data.store.build import Recipe
 from fakereal.data.store.decode import Resize, decode
 from fakereal.data.store.entries import Entry
 from fakereal.data.store.parallel import decode_all
+from fakereal.data.store.rgb import BadImage
 from fakereal.data.store.sources import BadSource
 
 linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
@@ -242,6 +244,7 @@ def test_a_class_of_bad_images_only_is_no_class(tmp_path, image_tree, build, cac
 
 @pytest.mark.parametrize("alone", [99.0, 0.0])
 def test_all_bad_files_are_named_and_can_be_skipped(tmp_path, image_tree, build, cache, monkeypatch, caplog, alone):
+    caplog.set_level("INFO")
     tree = image_tree(tmp_path / "tree")
     expected = build(tree)
     monkeypatch.setattr(parallel, "ALONE", alone)
@@ -262,12 +265,48 @@ def test_all_bad_files_are_named_and_can_be_skipped(tmp_path, image_tree, build,
     refused()
     caplog.clear()
     skipped = build(tree, on_error="skip")
-    assert "Decoding" not in caplog.text, "what could be read is kept"
+    assert f"Going on after {24 + len(bad)} images" in caplog.text, "what could be read is kept"
     np.testing.assert_array_equal(skipped.table, expected.table)
     assert skipped.digest == expected.digest
     assert f"Left out {len(bad)} images" in caplog.text
     refused()  # although there is a store now
     assert build(tree, on_error="skip").folder == skipped.folder == expected.folder
+
+
+@pytest.mark.skipif(os.name == "nt", reason="other permissions")
+def test_a_file_that_can_be_read_again_is(tmp_path, image_tree, build, cache, monkeypatch):
+    """As where its server did not answer: its size and time are what they were."""
+    tree = image_tree(tmp_path / "tree", 4, splits=())
+    expected, left = build(image_tree(tmp_path / "same", 4, splits=())), left_in(cache)
+    lost = sorted((tree / "REAL").iterdir())[1]
+    read = rgb.read_bytes
+
+    def refuse(path):
+        if Path(path) == lost:
+            raise BadImage("Input/output error")
+        return read(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(decode_module, "read_bytes", refuse)
+        with pytest.raises(BadSource, match=r"1 of 8 images cannot be read:(.|\n)*Input/output error"):
+            build(tree)
+    monkeypatch.setattr(decode_module, "read_bytes", lambda path: read(path) if Path(path) == lost else pytest.fail())
+    found = build(tree)
+    assert found.digest == expected.digest and found.meta["skipped"] == []
+    np.testing.assert_array_equal(found.gather(np.arange(8)), expected.gather(np.arange(8)))
+    assert len(left_in(cache)) == len(left) + 1
+
+
+def test_a_finished_store_outlives_a_bad_file(tmp_path, image_tree, build, caplog):
+    tree = image_tree(tmp_path / "tree", 4, splits=())
+    build(tree)
+    (tree / "REAL" / "bad.jpg").write_text("no image")
+    with pytest.raises(BadSource, match=r"bad\.jpg"):
+        build(tree)
+    (tree / "REAL" / "bad.jpg").unlink()
+    caplog.set_level("INFO")
+    build(tree)
+    assert "Decoding" not in caplog.text
 
 
 def test_processes_give_what_one_process_gives(tmp_path, image_tree, pack, build, monkeypatch):
