@@ -18,9 +18,9 @@ from fakereal.config.errors import UserError
 from fakereal.data.alone import alone
 from fakereal.data.folder_names import FolderNames
 from fakereal.data.progress import share_done
-from fakereal.data.store.decode import Resize
+from fakereal.data.store.decode import BadImage, Resize
 from fakereal.data.store.draft import Draft
-from fakereal.data.store.entries import Entries, Entry, Unreadable, open_source, unreadable
+from fakereal.data.store.entries import Entries, Unreadable, open_source, unreadable
 from fakereal.data.store.parallel import decode_all
 from fakereal.data.store.sources import BadSource, printable
 from fakereal.data.store.store import FORMAT, Store, content_digest, open_store, seal, write_array
@@ -166,11 +166,10 @@ def _write(recipe: Recipe, entries: Entries, fingerprint: str, folder: Path) -> 
         raise
     finally:
         draft.close()
-    good = len(draft) - len(draft.bad)
-    if draft.bad and (recipe.on_error == "raise" or not good):
-        raise unreadable(entries.root, good, draft.bad)
-    bad, quantization = draft.bad, [list(map(list, table)) for table in draft.tables]
     table, paths = draft.finish()
+    bad, quantization = draft.bad, [list(map(list, table)) for table in draft.tables]
+    if bad and (recipe.on_error == "raise" or not len(table)):
+        raise unreadable(entries.root, len(table), bad)
     entries.check(set(table["label"].tolist()), recipe.need_both)
     if not recipe.need_split:
         entries.refuse_unknown()
@@ -204,16 +203,12 @@ def _decode(recipe: Recipe, entries: Entries, draft: Draft) -> None:
     """The entries that the draft lacks, and the files that a command before could not read."""
     if len(draft):
         log.info("Going on after %s images that were decoded before", f"{len(draft):,}")
-    done, failed = len(draft), {name for name, _ in draft.bad}
-    missing = (entry for place, entry in enumerate(entries) if place >= done or _again(entry, failed))
+    done = len(draft)
+    if entries.are_files:  # which may be readable now; what an archive holds stays as it is
+        draft.retried = {name for name, _ in draft.bad}
+    missing = (entry for place, entry in enumerate(entries) if place >= done or entry.name in draft.retried)
     with closing(decode_all(missing, recipe.resize)) as images, share_done("Decoding", entries, len(draft)) as advance:
         for entry, image in images:
-            if _again(entry, failed):
-                draft.retry(entry)
-            draft.add(entry, image)
+            if not (entry.name in draft.retried and isinstance(image, BadImage)):
+                draft.add(entry, image)
             advance()
-
-
-def _again(entry: Entry, failed: set[str]) -> bool:
-    """Whether a file that could not be read may be readable now; what an archive holds stays as it is."""
-    return isinstance(entry.content, str) and entry.name in failed

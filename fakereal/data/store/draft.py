@@ -25,6 +25,7 @@ class Draft:
 
     Attributes:
         bad: (name, reason) of each file that cannot be read.
+        retried: names of bad files that are tried once more; those that are added are no longer bad.
         tables: quantisation tables, by their numbers.
     """
 
@@ -34,6 +35,7 @@ class Draft:
         self.rows: list[tuple] = []
         self.paths: list[bytes] = []
         self.bad: list[tuple[str, str]] = []
+        self.retried: set[str] = set()
         self.tables: dict[tuple, int] = {}
         self.saved = time.monotonic()
         folder.mkdir(exist_ok=True)
@@ -56,10 +58,6 @@ class Draft:
             self.paths.append(os.fsencode(entry.name))
         if time.monotonic() - self.saved > EVERY:
             self.save()
-
-    def retry(self, entry: Entry) -> None:
-        """An entry that was bad comes again."""
-        self.bad = [bad for bad in self.bad if bad[0] != entry.name]
 
     def save(self) -> None:
         """Keeps all that was added."""
@@ -92,6 +90,8 @@ class Draft:
         self.pixels.close()
 
     def _end_part(self) -> None:
+        if self.retried and (mended := self.retried.intersection(map(os.fsdecode, self.paths))):
+            self.bad = [(name, reason) for name, reason in self.bad if name not in mended]
         self.kept.append((np.array(self.rows, dtype=ROW), np.array(self.paths, dtype=np.bytes_)))
         self.rows, self.paths = [], []
 

@@ -64,6 +64,11 @@ class Entries:
         return sum(source.total for source in self.sources)
 
     @property
+    def are_files(self) -> bool:
+        """Whether all are files of folders, and none lies in an archive."""
+        return all(isinstance(source, FolderSource) for source in self.sources)
+
+    @property
     def root(self) -> str:
         """data.root, for messages."""
         return ", ".join(printable(source.root) for source in self.sources)
@@ -112,7 +117,7 @@ class Entries:
         labels = Counter(self.names(name)[1] for source in folders for name, *_ in source.entries if self._wanted(name))
         if not self.need_split:
             self.refuse_unknown()
-        if len(folders) == len(self.sources):
+        if self.are_files:
             self.check(set(labels), need_both)
         self._forget()
         return labels.total()
