@@ -1,6 +1,7 @@
 """What all tests share: commands run in this process, on generated images."""
 
 import itertools
+import logging
 import os
 import shutil
 import signal
@@ -36,6 +37,14 @@ class Finished(NamedTuple):
 def own_cache(tmp_path_factory, monkeypatch) -> None:
     """No test reads or writes the user's cache."""
     monkeypatch.setenv("FAKEREAL_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(autouse=True)
+def own_log_level() -> Iterator[None]:
+    """A command sets the level for its process, and the next test would be told more than it asks for."""
+    level = logging.root.level
+    yield
+    logging.root.setLevel(level)
 
 
 @pytest.fixture

@@ -305,6 +305,7 @@ def test_a_finished_store_outlives_a_bad_file(tmp_path, image_tree, build, caplo
         build(tree)
     (tree / "REAL" / "bad.jpg").unlink()
     caplog.set_level("INFO")
+    caplog.clear()
     build(tree)
     assert "Decoding" not in caplog.text
 
