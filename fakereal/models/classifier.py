@@ -85,6 +85,12 @@ class Classifier(L.LightningModule):
         self.resumed: list[dict[str, Any]] | None = None  # the figures of a part of an epoch
         self.planned: int | None = None  # steps of a schedule that is resumed
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "_current_fx_name":  # Lightning's note of the hook that runs, forty times a step
+            self.__dict__[name] = value  # torch would look each time whether it is a parameter
+        else:
+            super().__setattr__(name, value)
+
     def _known_normalization(self, normalization: str | Normalization) -> Normalization:
         if normalization == "imagenet":
             return IMAGENET

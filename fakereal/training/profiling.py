@@ -1,0 +1,52 @@
+"""Where a training's time goes; and what Lightning does around each step to tell, where nobody asks."""
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from pathlib import Path
+
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.profilers import (
+    AdvancedProfiler,
+    PassThroughProfiler,
+    Profiler,
+    PyTorchProfiler,
+    SimpleProfiler,
+)
+
+from fakereal.config.errors import UserError
+
+PROFILERS = {
+    "simple": SimpleProfiler,
+    "advanced": AdvancedProfiler,
+    "pytorch": partial(PyTorchProfiler, acc_events=True),  # of training and validation, not of what came last
+}
+OF_A_STEP = (
+    *("on_train_batch_start", "on_before_zero_grad", "on_before_backward", "on_after_backward"),
+    *("on_before_optimizer_step", "on_train_batch_end"),
+)
+_NOTHING = nullcontext()
+
+
+class Unprofiled(PassThroughProfiler):
+    """Measures nothing, as Lightning's default, which makes a generator for each of 150 parts of a step for it."""
+
+    def profile(self, action_name: str) -> AbstractContextManager:
+        return _NOTHING
+
+
+def profiler_of(choice: str | None, out: Path) -> Profiler:
+    """The profiler that `trainer.profiler` names, which writes to `out`; UserError where there is none of that name."""
+    if choice is None:
+        return Unprofiled()
+    if choice not in PROFILERS:
+        raise UserError(f"trainer.profiler={choice} is unknown; choose null or one of {', '.join(PROFILERS)}.")
+    return PROFILERS[choice](dirpath=out, filename="profile")
+
+
+def skip_idle_hooks(callbacks: Iterable[Callback]) -> None:
+    """Takes from each callback those hooks of a step that it does not have of its own: Lightning calls what it can."""
+    for callback in callbacks:
+        for name in OF_A_STEP:
+            if getattr(getattr(callback, name), "__func__", None) is getattr(Callback, name):
+                setattr(callback, name, None)
