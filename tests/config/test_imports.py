@@ -2,6 +2,7 @@
 
 import gc
 import importlib
+import subprocess
 import sys
 
 import pytest
@@ -44,3 +45,18 @@ def test_a_failed_import_leaves_the_search_on(module):
     with pytest.raises(ZeroDivisionError), importing():
         module("1 / 0", "fails")
     assert gc.isenabled()
+
+
+def test_a_process_ends_without_giving_all_back_and_without_reports_of_it(tmp_path):
+    (tmp_path / "speaks.py").write_text(
+        "import atexit, gc, sys\n"
+        "from contextlib import suppress\n"
+        "with suppress(ImportError):\n"
+        "    import triton\n"  # whose bindings report what is left
+        "def end():\n"
+        "    print(gc.get_freeze_count() > 1000, file=sys.stderr)\n"
+        "atexit.register(end)\n"
+    )
+    code = "from fakereal.config.imports import importing\nwith importing():\n    import speaks"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "True\n")
