@@ -37,6 +37,7 @@ from fakereal.runtime.environment import prepare
 from fakereal.runtime.memory import explained_out_of_memory
 from fakereal.runtime.provenance import provenance
 from fakereal.training.callbacks import progress_bar
+from fakereal.training.profiling import profiler_of
 
 log = logging.getLogger(__name__)
 
@@ -89,10 +90,11 @@ def test(cfg: DictConfig) -> dict[str, Any]:
 
 
 def one_device(node: DictConfig, *callbacks: Callback) -> L.Trainer:
-    """A trainer that answers in the order of the images, whatever the node says of devices, and leaves no files."""
+    """A trainer that answers in the order of images, whatever the node says of devices; at most a profile is left."""
     bars = [progress_bar()] if node.enable_progress_bar else []
     one = {"devices": 1, "num_nodes": 1, "strategy": "auto", "limit_test_batches": 1.0, "fast_dev_run": False}
-    return build(node, callbacks=[*bars, *callbacks], logger=False, enable_checkpointing=False, **one)
+    profiler = profiler_of(node, Path(HydraConfig.get().runtime.output_dir))
+    return build(node, callbacks=[*bars, *callbacks], logger=False, enable_checkpointing=False, **one, **profiler)
 
 
 def refuse_no_numbers(probabilities: np.ndarray, ckpt_path: object) -> None:

@@ -14,7 +14,8 @@ from fakereal.reporting.runs import Run
 # Where things lie, how they are logged, with how many threads and beside what: these do not change what is learned.
 IGNORED = (
     *("ckpt_path", "threads", "title", "sweep", "seeds"),
-    *("data.root", "data.cache_dir", "data.mirror", "trainer.default_root_dir", "trainer.enable_progress_bar"),
+    *("data.root", "data.cache_dir", "data.mirror"),
+    *("trainer.default_root_dir", "trainer.enable_progress_bar", "trainer.profiler"),
 )
 IGNORED_BELOW = ("hydra", "logger", "published", *SEARCH_KEYS)
 OUTPUTS = (".dirpath", ".save_dir")

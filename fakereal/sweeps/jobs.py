@@ -28,7 +28,7 @@ from fakereal.runtime.files import replace
 log = logging.getLogger(__name__)
 # Keys that say how and where, not what is trained: a job that differs in them alone is the same job.
 ELSEWHERE = ("hydra", "sweep", "seeds", "ckpt_path", "threads", "logger", "published", *SEARCH_KEYS)
-ELSEWHERE_WITHIN = {"data": ("cache_dir", "mirror"), "trainer": ("enable_progress_bar",)}
+ELSEWHERE_WITHIN = {"data": ("cache_dir", "mirror"), "trainer": ("enable_progress_bar", "profiler")}
 
 
 def job_number(proposed: int, *, _root_: DictConfig) -> str:

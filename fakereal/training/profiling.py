@@ -13,6 +13,7 @@ from lightning.pytorch.profilers import (
     PyTorchProfiler,
     SimpleProfiler,
 )
+from omegaconf import DictConfig, OmegaConf
 
 from fakereal.config.errors import UserError
 
@@ -35,13 +36,19 @@ class Unprofiled(PassThroughProfiler):
         return _NOTHING
 
 
-def profiler_of(choice: str | None, out: Path) -> Profiler:
-    """The profiler that `trainer.profiler` names, which writes to `out`; UserError where there is none of that name."""
+def profiler_of(trainer: DictConfig, out: Path) -> dict[str, Profiler]:
+    """`profiler` for a trainer of these settings, which writes to `out`; nothing where it is given by its `_target_`.
+
+    UserError where none has the name.
+    """
+    choice = trainer.get("profiler")
+    if OmegaConf.is_config(choice):
+        return {}
     if choice is None:
-        return Unprofiled()
+        return {"profiler": Unprofiled()}
     if choice not in PROFILERS:
         raise UserError(f"trainer.profiler={choice} is unknown; choose null or one of {', '.join(PROFILERS)}.")
-    return PROFILERS[choice](dirpath=out, filename="profile")
+    return {"profiler": PROFILERS[choice](dirpath=out, filename="profile")}
 
 
 def skip_idle_hooks(callbacks: Iterable[Callback]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import lightning as L
 from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from fakereal.config.build import build, build_all
 from fakereal.config.errors import UserError
@@ -80,10 +80,8 @@ def train_here(cfg: DictConfig) -> dict[str, Any]:
     given = {"benchmark": False} if cfg.trainer.deterministic else {}
     if cfg.trainer.get("sync_batchnorm"):
         given |= {"sync_batchnorm": False, "plugins": [*(build(cfg.trainer.get("plugins")) or []), SyncBatchNorm()]}
-    if not OmegaConf.is_config(cfg.trainer.get("profiler")):  # one of your own is built with the trainer
-        given["profiler"] = profiler_of(cfg.trainer.get("profiler"), out)
     skip_idle_hooks(callbacks)
-    trainer = build(cfg.trainer, callbacks=callbacks, logger=loggers, **given)
+    trainer = build(cfg.trainer, callbacks=callbacks, logger=loggers, **given, **profiler_of(cfg.trainer, out))
     refuse_thawing_in_ddp(classifier.hparams.freeze, trainer.strategy)
     refuse_sync_batchnorm_on_cpu(cfg.trainer, trainer.strategy)
 

@@ -57,7 +57,7 @@ def test_short_names_stay_apart():
 
 def test_groups_differ_in_the_seed_alone_and_a_repeated_seed_counts_once():
     beside = {"data.root": "elsewhere", "logger.csv.save_dir": "y", "sweep": "name", "seeds": 3}
-    beside["trainer.enable_progress_bar"] = False
+    beside |= {"trainer.enable_progress_bar": False, "trainer.profiler": None}
     first = trained({}, {"seed": 0} | beside, accuracy=0.6)
     second, again = (trained({}, {"seed": 1}, accuracy=accuracy) for accuracy in (0.7, 0.8))
     other, fixed = trained({}, {"optimizer.lr": 0.2}), trained({}, {"seed": 1, "data.seed": 5}, accuracy=0.1)

@@ -55,7 +55,11 @@ def test_more_seeds_leave_a_job_the_same():
     assert identity_of(job | beside) == identity_of(job) != identity_of(job | {"seed": 2})
     here, there, other = ({"data": {"root": root, "cache_dir": cache}} for root, cache in ("aa", "ab", "ba"))
     assert identity_of(job | here) == identity_of(job | there) != identity_of(job | other)
-    plain, silent, longer = {"max_epochs": 1}, {"max_epochs": 1, "enable_progress_bar": False}, {"max_epochs": 2}
+    plain, silent, longer = (
+        {"max_epochs": 1},
+        {"max_epochs": 1, "enable_progress_bar": False, "profiler": None},
+        {"max_epochs": 2},
+    )
     assert len({identity_of(job | {"trainer": trainer}) for trainer in (plain, silent, longer)}) == 2
 
 

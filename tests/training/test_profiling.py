@@ -11,6 +11,9 @@ def test_a_profile_lies_beside_the_metrics(tmp_path, run, quick, choice):
     assert run("train", *quick, "data.count=800", "data.val_fraction=0.5", f"trainer.profiler={choice}").code == 0
     assert (tmp_path / "run" / "metrics.json").exists()
     assert "run_training_batch" in (tmp_path / "run" / "fit-profile.txt").read_text(encoding="utf-8")
+    words = ("trainer.accelerator=cpu", f"trainer.profiler={choice}", f"hydra.run.dir={tmp_path / 'test'}")
+    assert run("test", f"ckpt_path={tmp_path / 'run' / 'checkpoints' / 'best.ckpt'}", *words).code == 0
+    assert "SingleDeviceStrategy.test" in (tmp_path / "test" / "test-profile.txt").read_text(encoding="utf-8")
     assert bool(list((tmp_path / "run").glob("*.trace.json"))) == (choice == "pytorch")
 
 
