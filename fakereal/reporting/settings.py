@@ -7,17 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from fakereal.config.search import SEARCH_KEYS
+from fakereal.config.elsewhere import ELSEWHERE, ELSEWHERE_WITHIN
 from fakereal.evaluation.monitor import mode_of
 from fakereal.reporting.runs import Run
 
-# Where things lie, how they are logged, with how many threads and beside what: these do not change what is learned.
+# What does not make another job of a sweep; nor do names, and where the same images and the outputs lie.
 IGNORED = (
-    *("ckpt_path", "threads", "title", "sweep", "seeds"),
-    *("data.root", "data.cache_dir", "data.mirror"),
-    *("trainer.default_root_dir", "trainer.enable_progress_bar", "trainer.profiler"),
+    *("title", "data.root", "trainer.default_root_dir"),
+    *(f"{group}.{key}" for group, keys in ELSEWHERE_WITHIN.items() for key in keys),
 )
-IGNORED_BELOW = ("hydra", "logger", "published", *SEARCH_KEYS)
 OUTPUTS = (".dirpath", ".save_dir")
 
 
@@ -33,7 +31,7 @@ class Group:
 
 
 def ignored(key: str) -> bool:
-    return key in IGNORED or key.split(".")[0] in IGNORED_BELOW or key.endswith(OUTPUTS)
+    return key in IGNORED or key.split(".")[0] in ELSEWHERE or key.endswith(OUTPUTS)
 
 
 def ranked(runs: list[Run], monitor: str) -> list[Run]:

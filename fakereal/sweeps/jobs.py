@@ -19,16 +19,13 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from fakereal.config.elsewhere import ELSEWHERE, ELSEWHERE_WITHIN
 from fakereal.config.errors import UserError
 from fakereal.config.ranks import from_outside, rank
-from fakereal.config.search import SEARCH_KEYS
 from fakereal.reporting.folders import Unusable, read_json, read_yaml
 from fakereal.runtime.files import replace
 
 log = logging.getLogger(__name__)
-# Keys that say how and where, not what is trained: a job that differs in them alone is the same job.
-ELSEWHERE = ("hydra", "sweep", "seeds", "ckpt_path", "threads", "logger", "published", *SEARCH_KEYS)
-ELSEWHERE_WITHIN = {"data": ("cache_dir", "mirror"), "trainer": ("enable_progress_bar", "profiler")}
 
 
 def job_number(proposed: int, *, _root_: DictConfig) -> str:

@@ -1,4 +1,4 @@
-"""Where a training's time goes; and what Lightning does around each step to tell, where nobody asks."""
+"""Where the time goes, where somebody asks; else the work that Lightning does around each step for nobody, left out."""
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
