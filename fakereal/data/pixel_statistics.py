@@ -15,9 +15,21 @@ def to_grey(pixels: np.ndarray) -> np.ndarray:
 
 def colour_moments(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of each colour, float32 (B, 3) in [0, 1], of uint8 (B, H, W, 3)."""
-    # Each colour's values side by side: numpy takes fifteen times as long over every third.
-    colours = pixels.reshape(len(pixels), -1, 3).transpose(0, 2, 1).astype(np.float32, order="C") / 255
-    return colours.mean(2), colours.std(2)
+    count = pixels.shape[1] * pixels.shape[2]
+    values = pixels.reshape(*pixels.shape[:2], -1).astype(np.uint32)
+    mean = _colour_sums(values) / count
+    values *= values
+    variance = _colour_sums(values) / count - mean**2
+    return (mean / 255).astype(np.float32), (np.sqrt(variance) / 255).astype(np.float32)
+
+
+def _colour_sums(values: np.ndarray) -> np.ndarray:
+    """Sums (B, 3) of uint32 (B, H, 3 W), exact for squares of bytes in up to 66,000 rows.
+
+    Whole rows first: over every third value numpy takes several times as long.
+    """
+    columns = values.sum(1, dtype=np.uint32)
+    return columns.reshape(len(values), -1, 3).sum(1, dtype=np.uint64)
 
 
 def cosines(grey: np.ndarray, count: int) -> np.ndarray:
