@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from PIL import Image
 
 from fakereal.config.errors import UserError
-from fakereal.data.store.decode import Decoded, Resize
+from fakereal.data.store.decode import Resize
 from fakereal.data.store.entries import Entry
 from fakereal.data.store.parallel import decode_all
 from fakereal.data.store.rgb import BadImage, open_image
@@ -91,11 +91,11 @@ class Explainer:
 
     def __call__(self, batch: Batch, answers: list[Answer], begun: int) -> list[Explained]:
         """One for each file of a batch, numbered after the `begun` ones before."""
-        good = [isinstance(image, Decoded) and not said.error for (_, image), said in zip(batch, answers, strict=True)]
+        good = [not said.error for said in answers]
         wanted = [said.prediction if self.target == "predicted" else self.target.upper() for said in answers]
-        heats = self._heats([image.pixels for _, image in compress(batch, good)], list(compress(wanted, good)))
+        heats = self._heats(Batch.of([*compress(batch.files, good)]).pixels, [*compress(wanted, good)])
         done = []
-        for (entry, _), said, cls, fine in zip(batch, answers, wanted, good, strict=True):
+        for (entry, _), said, cls, fine in zip(batch.files, answers, wanted, good, strict=True):
             number = begun + len(done) + 1
             try:
                 done.append(self._written(number, entry, said, cls, next(heats)) if fine else Explained(said))
@@ -103,11 +103,10 @@ class Explainer:
                 done.append(Explained(Answer(entry.name, error=str(error))))
         return done
 
-    def _heats(self, pixels: list[np.ndarray], wanted: list[str]) -> Iterator[np.ndarray]:
-        if not pixels:
+    def _heats(self, images: torch.Tensor, wanted: list[str]) -> Iterator[np.ndarray]:
+        if not wanted:
             return iter(())
-        images = torch.from_numpy(np.stack(pixels)).to(self.device).permute(0, 3, 1, 2)
-        return iter(self.maps(images, torch.tensor([cls == "FAKE" for cls in wanted])).cpu().numpy())
+        return iter(self.maps(images.to(self.device), torch.tensor([cls == "FAKE" for cls in wanted])).cpu().numpy())
 
     def _written(self, number: int, entry: Entry, said: Answer, cls: str, heat: np.ndarray) -> Explained:
         own = np.asarray(open_image(entry.content)[1])

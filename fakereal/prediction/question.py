@@ -7,6 +7,7 @@ from itertools import islice
 import numpy as np
 import torch
 from omegaconf import DictConfig
+from torch import Tensor
 
 from fakereal.config.build import build
 from fakereal.config.errors import UserError
@@ -22,7 +23,20 @@ from fakereal.runtime.environment import prepare
 
 ALONE = 0.3  # seconds of decoding after which processes for it are started: they take about as long
 
-Batch = list[tuple[Entry, Decoded | BadImage]]
+
+@dataclass(frozen=True)
+class Batch:
+    """Files with their images, and of those that could be read the pixels, uint8 (N, 3, S, S), in the same order."""
+
+    files: list[tuple[Entry, Decoded | BadImage]]
+    pixels: Tensor
+
+    @classmethod
+    def of(cls, files: list[tuple[Entry, Decoded | BadImage]]) -> "Batch":
+        """Stacks the pixels."""
+        good = [image.pixels for _, image in files if isinstance(image, Decoded)]
+        pixels = np.stack(good) if good else np.empty((0, 1, 1, 3), np.uint8)
+        return cls(files, torch.from_numpy(pixels).permute(0, 3, 1, 2))
 
 
 @dataclass(frozen=True)
@@ -61,21 +75,19 @@ def ask(cfg: DictConfig) -> Question:
 def batches(images: Iterable[tuple[Entry, Decoded | BadImage]], size: int) -> Iterator[Batch]:
     """The images, so many at a time."""
     images = iter(images)
-    while batch := list(islice(images, size)):
-        yield batch
+    while files := list(islice(images, size)):
+        yield Batch.of(files)
 
 
 @torch.inference_mode()
 def answer(network: Ensemble, device: torch.device, batch: Batch) -> list[Answer]:
     """An answer for each file of a batch, in its order."""
-    good = [image.pixels for _, image in batch if isinstance(image, Decoded)]
     probabilities: Iterator[float] = iter(())
-    if good:
-        pixels = torch.from_numpy(np.stack(good)).to(device)
-        probabilities = iter(combine(network(pixels.permute(0, 3, 1, 2)).cpu().numpy()).tolist())
+    if len(batch.pixels):
+        probabilities = iter(combine(network(batch.pixels.to(device)).cpu().numpy()).tolist())
     return [
         Answer(entry.name, error=str(image))
         if isinstance(image, BadImage)
         else Answer.of(entry.name, next(probabilities), network.threshold)
-        for entry, image in batch
+        for entry, image in batch.files
     ]

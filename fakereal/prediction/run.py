@@ -5,7 +5,6 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
-import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
@@ -59,9 +58,9 @@ def predict(cfg: DictConfig) -> None:
 
 def look_at(batch: Batch, far: Far) -> None:
     """Shows `far` the images of a batch that could be read, after the network answered about them."""
-    if good := [image for _, image in batch if isinstance(image, Decoded)]:
-        far.see(torch.from_numpy(np.stack([image.pixels for image in good])).permute(0, 3, 1, 2))
-        far.see_sizes(*np.array([(image.facts.width, image.facts.height) for image in good]).T)
+    if facts := [image.facts for _, image in batch.files if isinstance(image, Decoded)]:
+        far.see(batch.pixels)
+        far.see_sizes(*np.array([(fact.width, fact.height) for fact in facts]).T)
 
 
 def summarize(predictions: Predictions, images: Images, threshold: float) -> None:

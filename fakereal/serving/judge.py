@@ -10,7 +10,7 @@ import torch
 from lightning import Fabric
 from PIL import ExifTags, Image
 
-from fakereal.data.store.decode import Decoded, decode
+from fakereal.data.store.decode import Decoded, Facts, decode
 from fakereal.data.store.entries import Entry
 from fakereal.data.store.rgb import BadImage, failing_as_bad_image, header, open_image
 from fakereal.evaluation.ensemble import Ensemble, resize_of
@@ -21,7 +21,7 @@ from fakereal.explanation.layers import NoMap
 from fakereal.explanation.overlay import at_own_size, overlay, thumbnail
 from fakereal.models.checkpoint import Loaded
 from fakereal.prediction.answers import Answer
-from fakereal.prediction.question import answer
+from fakereal.prediction.question import Batch, answer
 from fakereal.serving.limits import Limits
 
 SIDE = 384  # pixels of a picture's longer side, at most
@@ -65,7 +65,8 @@ class Judge:
     def __call__(self, files: Sequence[tuple[str, bytes]], pictures: bool = False) -> list[Judged]:
         """One for each of the files (name, bytes), with its pictures where wanted."""
         read = [self._read(data) for _, data in files]
-        batch = [(Entry(name, 0, 0, b"", 0), image) for (name, _), (image, _) in zip(files, read, strict=True)]
+        named = [(Entry(name, 0, 0, b"", 0), image) for (name, _), (image, _) in zip(files, read, strict=True)]
+        batch = Batch.of(named)
         reference = self.knowing.reference if self.knowing else None
         measured = reference is not None and reference.known
         with self.lock, eager_head_inputs(self.knowing.classifier) if measured else nullcontext() as inputs:
@@ -73,8 +74,8 @@ class Judge:
             features = inputs.take() if inputs else None
         judged = [Judged(said, notes) for said, (_, notes) in zip(answers, read, strict=True)]
         good = [number for number, (image, _) in enumerate(read) if isinstance(image, Decoded)]
-        images = [read[number][0] for number in good]
-        for number, sentences in zip(good, self._far(images, features), strict=True):
+        facts = [read[number][0].facts for number in good]
+        for number, sentences in zip(good, self._far(facts, batch.pixels, features), strict=True):
             judged[number].far = sentences
         if pictures:
             for number in good:
@@ -98,16 +99,15 @@ class Judge:
         except BadImage as error:
             return error.with_traceback(None), []
 
-    def _far(self, images: list[Decoded], features: torch.Tensor | None) -> list[list[str]]:
-        """For each image, in what it lies far from those of training."""
-        said: list[list[str]] = [[] for _ in images]
-        reference = self.knowing.reference if self.knowing and images else None
+    def _far(self, facts: list[Facts], pixels: torch.Tensor, features: torch.Tensor | None) -> list[list[str]]:
+        """For each image that could be read, in what it lies far from those of training."""
+        said: list[list[str]] = [[] for _ in facts]
+        reference = self.knowing.reference if self.knowing and facts else None
         if reference is None:
             return said
-        sizes = np.array([(image.facts.width, image.facts.height) for image in images]).T
+        sizes = np.array([(fact.width, fact.height) for fact in facts]).T
         odd = {"sizes": reference.far_sizes(*sizes)}
         if features is not None:
-            pixels = torch.from_numpy(np.stack([image.pixels for image in images])).permute(0, 3, 1, 2)
             odd["features"] = reference.features.far(unit(features)).numpy()
             odd["pixels"] = reference.pixels.far(pixel_statistics(pixels)).numpy()
         words = {
