@@ -33,6 +33,11 @@ def _carved(table: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     return np.ones(len(table), bool) if fraction == 1 else carve(table["label"], table["hash"], fraction, seed)
 
 
+def fingerprints(pixel_hashes: np.ndarray) -> np.ndarray:
+    """Int64 (N,), half of the hashes (N,): of a million images no two others have the same by chance."""
+    return pixel_hashes.astype("S8").view(np.int64)
+
+
 def leaked(table: np.ndarray, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Masks over the rows of train and val: whose pixels also stand in test."""
     pixels = table["pixel_hash"]

@@ -13,7 +13,7 @@ from fakereal.config.errors import UserError
 from fakereal.config.schema import annotations_of, resolved, value_problem
 from fakereal.data.datamodule import ImageDataModule
 from fakereal.data.known import DATA
-from fakereal.data.split import SPLIT
+from fakereal.data.split import SPLIT, fingerprints
 from fakereal.evaluation.ensemble import PREPROCESSING
 from fakereal.evaluation.evaluation import Evaluation
 from fakereal.models.checkpoint import Loaded
@@ -59,9 +59,15 @@ def _given() -> set[str]:
 
 
 def rows_of_training(data: ImageDataModule, members: list[Loaded]) -> np.ndarray:
-    """The rows that were train or val of a network; empty where none was trained on these images."""
-    dealt = [data.dealt(member.data) for member in members if member.data["images"] == data.images.digest]
-    return np.concatenate([np.empty(0, np.int64), *(rows[name] for rows in dealt for name in ("train", "val"))])
+    """The rows that were train or val of a network, of other images those of the same pixels."""
+    found = [np.empty(0, np.int64)]
+    for member in members:
+        if member.data["images"] == data.images.digest:
+            dealt = data.dealt(member.data)
+            found += [dealt["train"], dealt["val"]]
+        elif member.trained is not None:
+            found.append(np.flatnonzero(np.isin(fingerprints(data.images.table["pixel_hash"]), member.trained)))
+    return np.concatenate(found)
 
 
 def warn_of_other_images(node: DictConfig, data: ImageDataModule, members: list[Loaded], trained: np.ndarray) -> None:
@@ -76,11 +82,11 @@ def warn_of_other_images(node: DictConfig, data: ImageDataModule, members: list[
             f"{seen:,}", f"{tested:,}",
         )  # fmt: skip
     elif data.images.digest == members[0].data["images"]:
-        return
+        return  # its test split
     elif "_target_" in node:
         if tested < every and not (data.images.table["split"] == 2).any():
             log.warning("%s of %s images are tested; data.test_fraction=1 tests all", f"{tested:,}", f"{every:,}")
-    else:
+    elif any(member.trained is None for member in members):
         log.warning("The images are not those of training: a test split carved anew may hold former training images")
 
 

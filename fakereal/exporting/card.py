@@ -126,7 +126,8 @@ def figures_of(test: Tested, members: list[Loaded]) -> dict[str, Any]:
 def which(test: Tested, members: list[Loaded]) -> str:
     """The images of a test, in words that go on after "test images"."""
     if any(test.metrics["data_digest"] != member.data["images"] for member in members):
-        return "from elsewhere, not of the training data"
+        seen = f"; but {test.seen:,} of them were trained or validated on" if test.seen else ""
+        return f"from elsewhere, not of the training data{seen}"
     if test.seen:
         return f"of another split of the training data: {test.seen:,} of them were trained or validated on"
     return "of the training data's own test split"

@@ -10,10 +10,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import torch
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from typing_extensions import TypedDict
 
 from fakereal import CLASSES
@@ -47,7 +48,7 @@ class Data(_Data):
 
 
 class Said(TypedDict):
-    """What a checkpoint says of itself, beside `reference`."""
+    """What a checkpoint says of itself, beside `reference` and `trained`."""
 
     __pydantic_config__ = ConfigDict(extra="allow")
 
@@ -66,7 +67,8 @@ class Loaded:
     data: dict[str, Any]
     digest: str
     path: Path
-    reference: Reference | None = None  # None in checkpoints of earlier versions
+    reference: Reference | None = None  # None in checkpoints of earlier versions, as the next
+    trained: np.ndarray | None = None  # fingerprints, int64 (N,), of the images of train and val
 
 
 def read_checkpoint(path: str | Path, key: str = "ckpt_path") -> dict[str, Any]:
@@ -138,8 +140,12 @@ def load_classifier(path: str | Path, key: str = "ckpt_path") -> Loaded:
         reference = Reference.of(ours["reference"]) if "reference" in ours else None
     except Exception as error:
         raise UserError(f"{key}={path} was altered: its reference cannot be read. Copy it again.") from error
+    trained = ours.get("trained")
+    if trained is not None and not (isinstance(trained, torch.Tensor) and trained.dtype == torch.int64):
+        raise UserError(f"{key}={path} was altered: its trained cannot be read. Copy it again.")
     path = Path(os.path.expanduser(path))
-    return Loaded(classifier.eval(), ours["data"], file_digest(path), path, reference)
+    known = None if trained is None else trained.numpy()
+    return Loaded(classifier.eval(), ours["data"], file_digest(path), path, reference, known)
 
 
 def load_weights(classifier: Classifier, checkpoint: dict[str, Any], path: str | Path, key: str) -> None:
@@ -161,7 +167,7 @@ def write_safetensors(checkpoint: dict[str, Any], path: Path) -> None:
     tensors = {f"state_dict.{name}": tensor.contiguous() for name, tensor in checkpoint["state_dict"].items()}
     kept = checkpoint | {"fakereal": {key: value for key, value in checkpoint["fakereal"].items() if key != "so_far"}}
     said = {name: json.dumps(_without_tensors(kept[name], name, tensors)) for name in NEEDED}
-    save_file(tensors, path, metadata=said)
+    path.write_bytes(save(tensors, said))  # its own save_file leaves a file that others must not read
 
 
 def _read_safetensors(path: Path) -> dict[str, Any]:

@@ -9,6 +9,8 @@ import torch
 from lightning.pytorch.callbacks import WeightAveraging
 
 from fakereal.config.errors import UserError
+from fakereal.data.datamodule import ImageDataModule
+from fakereal.data.split import fingerprints
 from fakereal.evaluation.calibration import Calibration, Fitted, sigmoid
 from fakereal.evaluation.evaluation import Evaluation
 from fakereal.evaluation.far import eager_head_inputs
@@ -52,7 +54,7 @@ def best_metrics(
     classifier.temperature, classifier.threshold = fitted.temperature, fitted.threshold
     reference = seen.reference(trainer.datamodule)
     if trainer.is_global_zero:
-        keep(fitted, reference, best)
+        keep(fitted, reference, fingerprints_of(trainer.datamodule), best)
         draw(trainer, logits, labels, fitted, out)
     trainer.strategy.barrier()
     cost = {}
@@ -91,11 +93,17 @@ def validation_figures(logits: np.ndarray, labels: np.ndarray, fitted: Fitted) -
     return raw | {f"val/calibrated/{name}": value for name, value in calibrated.items()} | vars(fitted)
 
 
-def keep(fitted: Fitted, reference: Reference, path: str) -> None:
-    """Writes temperature, threshold and what the images were like into a checkpoint."""
+def fingerprints_of(data: ImageDataModule) -> torch.Tensor:
+    """Of the images of train and val, by which a test knows them wherever they lie; int64, sorted."""
+    rows = np.concatenate([data.splits[name].rows for name in ("train", "val")])
+    return torch.from_numpy(np.unique(fingerprints(data.images.table["pixel_hash"][rows])))
+
+
+def keep(fitted: Fitted, reference: Reference, trained: torch.Tensor, path: str) -> None:
+    """Writes temperature, threshold, what the images were like and which they were into a checkpoint."""
     checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     found = {"temperature": fitted.temperature, "threshold": fitted.threshold, "reference": reference.plain()}
-    checkpoint["fakereal"] |= found
+    checkpoint["fakereal"] |= found | {"trained": trained}
     AtomicCheckpointIO().save_checkpoint(checkpoint, path)
 
 

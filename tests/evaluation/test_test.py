@@ -193,3 +193,27 @@ def test_accuracy_by_folder_of_the_images(run, trained_run, image_tree, tmp_path
     right = np.mean([row["prediction"] == "FAKE" for row in rows])
     assert float(groups["FAKE/gan", "FAKE"]["accuracy"]) == right
     assert "FAKE/gan" in finished.text
+
+
+def test_images_of_training_are_known_among_others_by_their_pixels(run, quick, image_tree, tmp_path):
+    tree = image_tree(tmp_path / "tree", 20, splits=())
+    words = ("data=folder", "data.size=32", "data.batch_size=16", "data/augment=none")
+    trained = [word for word in quick if not word.startswith("data")]
+    done = run("train", *trained, *words, f"data.root={tree}")
+    assert done.code == 0, done.text
+    other = image_tree(tmp_path / "other", 3, splits=(), offset=7)
+    for cls in ("REAL", "FAKE"):
+        for number, path in enumerate(sorted((tree / cls).iterdir())):
+            (other / cls / f"copied {number}.jpg").write_bytes(path.read_bytes())
+    for name in ("best.ckpt", "exported"):
+        path = tmp_path / "run" / "checkpoints" / name
+        if name == "exported":
+            export = run("export", f"ckpt_path={path.with_name('best.ckpt')}", "format=safetensors", "hydra.run.dir=ex")
+            assert export.code == 0, export.text
+            path = tmp_path / "ex" / "model.safetensors"
+            assert path.stat().st_mode & 0o777 == (tmp_path / "ex" / "model_card.md").stat().st_mode & 0o777
+        chosen = ("data=folder", f"data.root={other}", "data.test_fraction=1", "trainer.accelerator=cpu")
+        done = run("test", f"ckpt_path={path}", *chosen, "hydra.run.dir=tested")
+        assert done.code == 0 and "32 of the 46 test images were trained or validated on" in done.text, done.text
+        metrics = json.loads((tmp_path / "tested" / "metrics.json").read_text())
+        assert metrics["test/seen_in_training"] == 32 and metrics["test/without_leaked/images"] == 14
