@@ -107,12 +107,13 @@ def refuse_no_numbers(probabilities: np.ndarray, ckpt_path: object) -> None:
 
 
 def origin(members: list[Loaded]) -> dict[str, Any]:
-    """`checkpoint` and `checkpoint_digest`: of the one checkpoint, or lists of an ensemble's."""
+    """`checkpoint` and `checkpoint_digest`, of an ensemble's lists; `tta`: their test-time augmentation."""
     paths = [str(member.path.absolute()) for member in members]
     digests = [member.digest for member in members]
+    tta = ",".join(sorted({member.classifier.hparams.tta for member in members}))
     if len(members) == 1:
-        return {"checkpoint": paths[0], "checkpoint_digest": digests[0]}
-    return {"checkpoint": paths, "checkpoint_digest": digests}
+        return {"checkpoint": paths[0], "checkpoint_digest": digests[0], "tta": tta}
+    return {"checkpoint": paths, "checkpoint_digest": digests, "tta": tta}
 
 
 class Probabilities(Callback):

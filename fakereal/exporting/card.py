@@ -97,13 +97,15 @@ def validation_accuracy(metrics: dict[str, Any]) -> str:
 
 
 def results_of(members: list[Loaded], folders: str | list[str] | None) -> list[Tested]:
-    """The newest test of these checkpoints on each set of images."""
+    """The newest test of these checkpoints, with the same test-time augmentation, on each set of images."""
     if not folders:
         return []
     found, _ = expand(folders)
     tests, _ = read_tests(folder for folder in results_below(found) if (folder / "metrics.json").exists())
-    wanted = tuple(sorted(member.digest for member in members))
-    return join([test for test in tests if tuple(sorted(test.digests)) == wanted], []).strangers
+    digests = sorted(member.digest for member in members)
+    tta = {member.classifier.hparams.tta for member in members}
+    alike = [test for test in tests if sorted(test.digests) == digests and tta == (test.tta or tta)]
+    return join(alike, []).strangers
 
 
 def figures_of(test: Tested, members: list[Loaded]) -> dict[str, Any]:

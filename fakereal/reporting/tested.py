@@ -39,6 +39,12 @@ class Tested:
         return members_of(self.metrics)
 
     @property
+    def tta(self) -> set[str]:
+        """The networks' test-time augmentation; empty where it is not known, as of tests by an earlier version."""
+        said = self.metrics.get("tta") or given(self, "tta=").removeprefix("tta=")
+        return set(said.split(",")) - {"", "null"}
+
+    @property
     def age(self) -> tuple[str, int]:
         """Greater is newer."""
         return str(self.provenance.get("time", "")), int(self.metrics.get("look", 0))

@@ -191,3 +191,14 @@ def test_a_safetensors_file_of_others_is_refused(run, tmp_path):
     for name, said in (("other", "was not written by fakereal.train"), ("cut", "cut short or altered")):
         done = run("export", f"ckpt_path={name}.safetensors")
         assert done.code == 1 and said in done.text, done.text
+
+
+def test_the_card_has_the_figures_of_the_same_test_time_augmentation(run, checkpoint, tmp_path):
+    path = checkpoint("cnn")  # trained with tta=flip
+    for number, tta in enumerate(("none", "flip")):
+        assert run("test", f"ckpt_path={path}", CPU, f"tta={tta}", f"hydra.run.dir=outputs/test/{number}").code == 0
+        for asked in ("none", "flip"):
+            words = (f"ckpt_path={path}", "format=safetensors", f"tta={asked}", "hydra.run.dir=out")
+            assert run("export", *words).code == 0
+            card = (tmp_path / "out" / "model_card.md").read_text()
+            assert ("No test result was found" in card) == (number == 0 and asked == "flip")
