@@ -1,13 +1,16 @@
 """Sweeps: the table is current after each job, keeps failed jobs, and the command then fails."""
 
 import csv
+import json
 import math
 import subprocess
 import sys
+import time
 
 import pytest
 
-from fakereal.sweeps.results import as_text, tabulate
+from fakereal.sweeps.results import report
+from fakereal.sweeps.table import as_text, tabulate
 
 
 def table(folder):
@@ -82,3 +85,42 @@ def test_a_loss_that_is_no_number_is_the_worst():
         for job, loss in enumerate((0.3, math.nan, 0.2))
     ]
     assert [line[0] for line in tabulate(rows, "val/loss")[1]] == ["2", "0", "1"]
+
+
+@pytest.fixture
+def swept(tmp_path):
+    """Two jobs with figures, and one that failed."""
+    low, high = {"val/accuracy_low": 0.7042, "val/loss_low": 0.2}, {"val/accuracy_high": 0.9133, "val/loss_high": 0.4}
+    figures = {"val/accuracy": 0.83333, "val/auroc": 0.92888, "val/loss": 0.3, "epochs": 3, "parameters": 288_000}
+    for number in range(3):
+        folder = tmp_path / str(number)
+        (folder / ".hydra").mkdir(parents=True)
+        said = f"- optimizer.lr=0.00{number + 1}\n- trainer.gradient_clip_val={number}\n- data.batch_size={number}\n"
+        (folder / ".hydra" / "overrides.yaml").write_text(said)
+        if number < 2:
+            (folder / "metrics.json").write_text(json.dumps(figures | low | high))
+        else:
+            (folder / "error.txt").write_text("Unreadable: a.jpg\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("width", [30, 60, 80, 100, 170, None])
+def test_a_narrow_terminal_has_whole_figures(swept, capsys, monkeypatch, width):
+    if width:
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+        monkeypatch.setenv("COLUMNS", str(width))
+        monkeypatch.setenv("TERM", "xterm")
+    report(swept, "val/accuracy", 0.0)
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line for line in lines if line.startswith("│") and "0.8333" in line]
+    assert len(rows) == 2 and all(len(line) <= (width or 10_000) for line in rows), lines
+    assert ("0.8333 (0.7042 to 0.9133)" in rows[0]) == (width in (170, None)), lines
+    assert not any("…" in line for line in lines)
+    assert any("Job 2" in line for line in lines)
+
+
+def test_what_failed_before_is_told_in_a_line(swept, capsys):
+    report(swept, "val/accuracy", time.time() + 60)
+    text = capsys.readouterr().out
+    assert "Failed in an earlier command, and not tried again by this one: 2 (results.csv says why)" in text
+    assert "Unreadable" not in text
