@@ -52,9 +52,13 @@ def cost_blocks(found: Findings) -> list[Block]:
     points = [Point(s, validation_accuracy(run), found.ref(run)) for s, run in zip(seconds, runs, strict=True)]
     named = "; ".join(f"{points[i].ref} {points[i].y[0]:.2%} after {amount(seconds[i])} s" for i in front)
     text = f"Pareto front (no other run is both faster and more accurate): {named}."
-    machines = {str((run.provenance.get("hardware"), run.provenance.get("device"))) for run in runs}
-    if len(machines) > 1:
-        text += f" Caution: the runs come from {len(machines)} kinds of hardware; their seconds do not compare."
+    machines = [dict(run.provenance.get("hardware") or {}) for run in runs]
+    threads = {machine.pop("threads", None) for machine in machines}
+    kinds = {str((machine, run.provenance.get("device"))) for machine, run in zip(machines, runs, strict=True)}
+    if len(kinds) > 1:
+        text += f" Caution: the runs come from {len(kinds)} kinds of hardware; their seconds do not compare."
+    elif len(threads) > 1:
+        text += " Caution: the runs had different numbers of threads; their seconds do not compare."
     return [
         Text(text),
         Chart("cost", "Validation accuracy against seconds of training", named, cost_chart(points, front)),

@@ -39,7 +39,7 @@ def conclusion(found: Findings) -> list[Block]:
     how = "highest" if mode_of(found.monitor) == "max" else "lowest"
     first = f"{count} ({best.name})" + (f": the {how} {found.monitor}" if len(found.runs) > 1 else "")
     blocks: list[Block] = [Text(f"{first}, on {validation_images(best):,} validation images.")]
-    blocks += [*_tested(found, best), *_runner_up(found), *_seeds(found)]
+    blocks += [*_tested(found, best), *_cheaper(found, best), *_runner_up(found), *_seeds(found)]
     for key in SPLIT_KEYS:
         if len({str(run.config.get(key)) for run in found.runs}) > 1:
             text = f"Caution: {key} differs between the runs, so they were validated on different images."
@@ -67,6 +67,17 @@ def _tested(found: Findings, best: Run) -> list[Block]:
     untested = f"{elsewhere} To test it again:" if looks else "It is not tested yet. Test it:"
     blocks.append(Text("To look at the test split once more:" if test else untested))
     return [*blocks, Command(pasted("python", "-m", "fakereal.test", f"ckpt_path={best.checkpoint}"))]
+
+
+def _cheaper(found: Findings, best: Run) -> list[Block]:
+    """A caution where the data can be told apart without a network."""
+    for figures in list(found.baselines.figures.values())[:1]:
+        accuracy = figures["val/accuracy"]
+        if accuracy >= best.metrics["val/accuracy"]:
+            right = f"is right on {percent(accuracy)} of validation"
+            text = f"Caution: the baseline '{figures['title']}' {right}; this network is no better than that."
+            return [Text(text)]
+    return []
 
 
 def _runner_up(found: Findings) -> list[Block]:

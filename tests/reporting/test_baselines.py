@@ -47,7 +47,7 @@ def test_they_stand_below_the_runs_and_never_win(run, outputs, audited, tmp_path
     best = max(said.values(), key=lambda figures: figures["val/accuracy"])
     assert f"The best of them, {best['title']}, is right on {best['val/accuracy']:.2%} of 64 validation images" in table
     assert "The runs were validated on other images of the same data (32)" in table
-    assert "baseline" not in text
+    assert "baseline: " not in text, "in its table runs alone"
 
 
 def test_without_an_audit_of_these_images_the_command_is_told(run, outputs, audited, tmp_path):
@@ -77,3 +77,17 @@ def test_an_audit_that_cannot_be_used_is_named(run, outputs, audited, tmp_path, 
     (tmp_path / "audit" / "audit.json").write_text(json.dumps(said))
     text, _, rows = reported(run, tmp_path, "audits=audit")
     assert re.search(f"Left out: audit: an audit: .*{reason}", text) and len(rows) == 6
+
+
+@pytest.mark.parametrize("accuracy", [0.0, 1.0])
+def test_a_winner_that_is_no_better_than_what_is_cheap_is_told_at_once(run, outputs, audited, tmp_path, accuracy):
+    (tmp_path / "audit").mkdir()
+    said = json.loads((audited / "0" / "audit.json").read_text())
+    for figures in said["baselines"].values():
+        figures["val/accuracy"] = accuracy
+    (tmp_path / "audit" / "audit.json").write_text(json.dumps(said))
+    text, markdown, _ = reported(run, tmp_path, "audits=audit")
+    for told in (text, markdown.split("\n## ")[0]):
+        assert ("is right on 100.00% of validation; this network is no better" in " ".join(told.split())) == bool(
+            accuracy
+        )
