@@ -21,7 +21,13 @@ GALLERY = 8  # images a cell
 
 
 class TrainingFigures(Callback):
-    """A grid of augmented training images at the start; confusion matrix and PR curve of each validation."""
+    """A grid of augmented training images at the start; confusion matrix and PR curve of each validation.
+
+    Learning rate and loss of a step are logged once an epoch at least.
+    """
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+        trainer.log_every_n_steps = min(trainer.log_every_n_steps, max(1, trainer.num_training_batches))
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
         if batch_idx or (board := tensorboard_of(trainer)) is None:

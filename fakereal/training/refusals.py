@@ -1,6 +1,7 @@
 """Trainings that cannot go well, refused before they begin."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from hydra.utils import get_object
 from lightning.pytorch.callbacks import Callback
@@ -42,6 +43,16 @@ def _refuse_clipped_fused(cfg: DictConfig) -> None:
         raise UserError(
             f"optimizer.fused=true: under trainer.precision={cfg.trainer.precision} gradients cannot be clipped "
             f"(trainer.gradient_clip_val={cfg.trainer.gradient_clip_val}). Leave optimizer.fused away, or clip nothing."
+        )
+
+
+def refuse_fewer_epochs(checkpoint: Mapping[str, Any], max_epochs: int) -> None:
+    """A training goes on from where it was; Lightning would say so in a traceback."""
+    done = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+    if 0 <= max_epochs < done:
+        raise UserError(
+            f"trainer.max_epochs={max_epochs}: the training that goes on has had {done} epochs. Give more, or start "
+            "anew with init_from=CKPT."
         )
 
 

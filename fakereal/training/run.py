@@ -26,6 +26,7 @@ from fakereal.training.launched import ending_together
 from fakereal.training.profiling import profiler_of, skip_idle_hooks
 from fakereal.training.refusals import (
     refuse,
+    refuse_fewer_epochs,
     refuse_sync_batchnorm_on_cpu,
     refuse_thawing_in_ddp,
     refuse_without_best,
@@ -62,6 +63,7 @@ def train_here(cfg: DictConfig) -> dict[str, Any]:
     classifier = build(cfg.model, optimizer=build(cfg.optimizer), scheduler=build(cfg.scheduler), **without)
     goes_on_at = None
     if checkpoint is not None:
+        refuse_fewer_epochs(checkpoint, cfg.trainer.max_epochs)
         goes_on_at = checkpoint.get("global_step")
         load_weights(classifier, checkpoint, resume, "ckpt_path")  # told here if they do not fit
         checkpoint = None  # Lightning reads the file again: its memory is free for the training

@@ -193,3 +193,12 @@ def test_a_checkpoint_of_another_network_cannot_be_resumed(run, quick, tmp_path)
     assert run("train", *quick).code == 0
     finished = run("train", *quick, "model=lenet", "model.backbone=lenet5", "ckpt_path=last")
     assert finished.code == 1 and "holds the weights of another network" in finished.text, finished.text
+
+
+def test_fewer_epochs_than_there_were_are_refused_in_a_line(run, quick, tmp_path):
+    words = (*quick, "trainer.max_epochs=3")
+    assert run("train", *words).code == 0
+    again = run("train", *quick, "trainer.max_epochs=2", "ckpt_path=last")
+    assert again.code == 1 and "Traceback" not in again.text
+    assert "trainer.max_epochs=2: the training that goes on has had 3 epochs. Give more" in again.text
+    assert run("train", *words, "ckpt_path=last").code == 0, "as many as there were validate best.ckpt again"
