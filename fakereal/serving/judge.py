@@ -62,6 +62,11 @@ class Judge:
     def threshold(self) -> float:
         return self.network.threshold
 
+    @property
+    def calibrated(self) -> bool:
+        """Whether the probabilities were fitted to validation: it may have been too small, or it was not wanted."""
+        return all(member.classifier.temperature != 1 for member in self.members)
+
     def __call__(self, files: Sequence[tuple[str, bytes]], pictures: bool = False) -> list[Judged]:
         """One for each of the files (name, bytes), with its pictures where wanted."""
         read = [self._read(data) for _, data in files]

@@ -18,6 +18,7 @@ from fakereal.serving import limits
 from fakereal.serving.desk import Desk, Uploads, programs
 from fakereal.serving.judge import Judge
 from fakereal.serving.limits import Busy, Guard, Limits, Room
+from fakereal.serving.page import rendered
 
 LIMITS = Limits(max_file_mb=1, max_request_mb=2, max_pixels=10**6, max_images=4, concurrency=2, queue=1)
 
@@ -192,3 +193,13 @@ def test_bodies_together_do_not_fill_the_memory(tmp_path):
     anyio.run(all_of_them)
     assert told.count(503) == 8 and told.count(400) == 8 and guarded.room == whole
     assert most <= 9 * room.request_bytes
+
+
+@pytest.mark.parametrize("temperature", [1.0, 1.3])
+def test_a_probability_is_called_calibrated_where_it_was(judge, temperature):
+    judge = judge()
+    judge.members[0].classifier.temperature = temperature
+    judged = judge([("a.png", png(np.zeros((32, 32, 3), np.uint8)))], pictures=True)
+    page = rendered("answers", judged=judged, judge=judge, name="")
+    assert ("calibrated probability that the image is FAKE" in page) == (temperature != 1)
+    assert ">probability that the image is FAKE" in page or temperature != 1
