@@ -133,7 +133,7 @@ def _reading(found: Findings) -> list[Block]:
         Text(
             "AUROC is the chance that a fake image scores above a real one: 0.5 is guessing. Its intervals are 95% "
             "(Newcombe 2006). Among the facts of the file a shortcut is what has an interval wholly above "
-            f"{cfg.shortcut:g} (key `shortcut`). At least {FEWEST} images of each class are needed."
+            f"{cfg.shortcut:g} (key shortcut). At least {FEWEST} images of each class are needed."
         ),
         Text(
             "File size goes in as its logarithm and by sixteenths of the images, dimensions and the rest by their "
@@ -145,7 +145,7 @@ def _reading(found: Findings) -> list[Block]:
             "are properties of the images and no defect of the files; a network that does no better has learned little."
         ),
         Text(
-            "Near-duplicates are pairs of different stored pixels (keys `near.distance`, `near.correlation`); crops, "
+            "Near-duplicates are pairs of different stored pixels (keys near.distance and near.correlation); crops, "
             f"mirror images and rotations are not found. They are a warning where more than {MANY:.0%} of the test "
             "images have one in train."
         ),

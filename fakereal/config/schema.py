@@ -22,6 +22,7 @@ from fakereal.config.unread import unread
 WORDS = {  # for what pydantic says of these
     "tuple_type": "a list",
     "list_type": "a list",
+    "sequence_str": "a list, such as [NAME]",
     "too_short": "a list of {min_length} or more",
     "too_long": "a list of {max_length} at most",
     "string_pattern_mismatch": "of the form {pattern}",

@@ -79,6 +79,11 @@ def read_checkpoint(path: str | Path, key: str = "ckpt_path") -> dict[str, Any]:
         raise UserError(f"{key}={path} is a folder. Give a checkpoint: {key}={path / inside}")
     if not os.path.isfile(path):  # unlike Path's, False for whatever cannot be a path too
         raise UserError(f"{key}={path} does not exist. Give the path of a checkpoint written by fakereal.train.")
+    if path.suffix in (".onnx", ".pt2"):
+        raise UserError(
+            f"{key}={path} is an export for use elsewhere. Give the checkpoint it was made of, or export it in "
+            "format=safetensors."
+        )
     try:
         if path.suffix == SAFETENSORS:
             checkpoint = _read_safetensors(path)

@@ -82,7 +82,8 @@ class Images:
     def _matches(self, pattern: str) -> tuple[int, Iterator[Entry]]:
         files = _once(name for name in sorted(glob.iglob(pattern, recursive=True)) if not os.path.isdir(name))
         if not files:
-            raise UserError(f"images={printable(pattern)} matches no file. {MEANT}")
+            brackets = " ([abc] stands for one of these letters: [[] is a bracket itself.)" if "[" in pattern else ""
+            raise UserError(f"images={printable(pattern)} matches no file{brackets}. {MEANT}")
         self.ignored.update(ending for name in files if (ending := other_ending(name)))
         images = [name for name in files if not other_ending(name)]
         return len(images), map(_entry, images)

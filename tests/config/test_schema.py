@@ -173,3 +173,8 @@ def test_the_report_takes_one_directory_or_several():
         check(compose("report", ["runs=outputs/sweep", "title=LeNet"]))
         with pytest.raises(UserError, match="`runs` must be"):
             check(compose("report", ["runs=3"]))
+
+
+def test_a_name_where_names_are_wanted_is_told_how_to_be_written(composed):
+    with pytest.raises(UserError, match=r"`data.real` must be a list, such as \[NAME\], got 'photos'"):
+        check(composed("data=folder", "data.root=x", "data.real=photos"))

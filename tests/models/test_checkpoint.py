@@ -113,3 +113,10 @@ def test_what_it_must_say_of_its_data(checkpoint, tmp_path, key):
     del contents["fakereal"]["data"][key]
     torch.save(contents, tmp_path / "altered.ckpt")
     assert f"was altered: its fakereal.data.{key} cannot be" in refusal(tmp_path / "altered.ckpt")
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model.pt2"])
+def test_an_export_for_use_elsewhere_is_told_from_a_damaged_file(tmp_path, name):
+    (tmp_path / name).write_bytes(b"whatever")
+    with pytest.raises(UserError, match=r"is an export for use elsewhere\. Give the checkpoint"):
+        read_checkpoint(tmp_path / name)

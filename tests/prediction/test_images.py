@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import sys
 
 import pytest
@@ -99,3 +100,12 @@ def test_links_that_lead_back_give_each_file_once(tmp_path):
     (tmp_path / "a" / "same.png").symlink_to("1.png")  # another name is another row
     found = [entry.name for entry in Images(f"{tmp_path}/**/*.png")]
     assert found == [f"{tmp_path}/a/{name}" for name in ("1.png", "b/2.png", "same.png")]
+
+
+def test_brackets_of_a_pattern_are_explained(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "phone [2023]").mkdir()
+    (tmp_path / "phone [2023]" / "a.png").write_bytes(b"")
+    with pytest.raises(UserError, match=re.escape("[[] is a bracket itself")):
+        Images("phone [2023]/*.png")
+    assert Images("phone [[]2023]/*.png").total == 1

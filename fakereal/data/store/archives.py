@@ -78,10 +78,20 @@ class ArchiveSource:
 def _read_zip(file: BufferedReader, wanted: Callable[[str], bool]) -> Iterator[File]:
     with zipfile.ZipFile(file) as archive:
         for member in archive.infolist():
-            name = member.filename.replace("\\", "/")  # as some writers on Windows have it
+            name = _name_of(member).replace("\\", "/")  # as some writers on Windows have it
             if name.endswith("/") or not wanted(name):
                 continue
             if member.flag_bits & 1:
                 raise zipfile.BadZipFile("it is encrypted")
             big = member.file_size > MAX_BYTES
             yield File.packed(name, too_large(member.file_size) if big else archive.read(member))
+
+
+def _name_of(member: zipfile.ZipInfo) -> str:
+    """Its name, in UTF-8 where it can be: as zip on Linux and macOS' Finder write it without saying so."""
+    if member.flag_bits & 0x800:  # it is said to be
+        return member.filename
+    try:
+        return member.filename.encode("cp437").decode()
+    except UnicodeError:
+        return member.filename

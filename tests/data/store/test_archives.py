@@ -347,3 +347,15 @@ def test_the_fingerprint_changes_when_the_archive_does(archives, tmp_path):
     assert ArchiveSource(path).fingerprint() == first
     os.utime(path, ns=(1, 1))
     assert ArchiveSource(path).fingerprint() != first
+
+
+@pytest.mark.parametrize(("encoding", "name"), [("utf-8", "real/édité ü.jpg"), ("cp437", "real/édité ü.jpg")])
+def test_names_in_a_zip_that_does_not_say_how_they_are_written(tmp_path, encoding, name):
+    packed = zip_(tmp_path / "x.zip", (name, b"x")).read_bytes()
+    member = zipfile.ZipFile(io.BytesIO(packed)).infolist()[0]
+    assert member.flag_bits & 0x800
+    # As zip on Linux and Finder write it: the bytes, and no flag that says how they are meant.
+    stored = "".join("x" for _ in name.encode(encoding))
+    packed = bytearray(zip_(tmp_path / "x.zip", (stored, b"x")).read_bytes())
+    (tmp_path / "x.zip").write_bytes(packed.replace(stored.encode(), name.encode(encoding)))
+    assert [found for found, _ in read(tmp_path / "x.zip")] == [name]
