@@ -1,6 +1,7 @@
 """What people add from outside of the package, as README's table has it."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -136,3 +137,72 @@ def test_lightning_alone_trains_and_loads(tmp_path, trained_run):
     assert ours.temperature != 1 and (theirs.temperature, theirs.threshold) == (ours.temperature, ours.threshold)
     images = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
     assert torch.equal(ours.probabilities(images), theirs.probabilities(images))
+
+
+OWN = """
+from pathlib import Path
+import numpy as np
+from lightning.pytorch.callbacks import Callback
+from fakereal.data.synthetic import Synthetic
+
+class Mine(Synthetic):
+    def __init__(self, *, n: int = 400, where: str = "x", plain: bool = True, **common):
+        super().__init__(count=n, **common)
+        self.settings |= {"n": n, "where": where if plain else Path(where), "plain": plain}
+
+class Counting(Callback):
+    def state_dict(self):
+        return {"seen": np.float64(1)}
+"""
+
+
+@pytest.fixture
+def own(tmp_path, conf, monkeypatch):
+    """A module with a data module and a callback, and their configuration; the words of a training on it."""
+    (tmp_path / "own_classes.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(__file__).parent.parent}")
+    conf("data", "mine", "defaults: [default]\n_target_: own_classes.Mine\nn: 300\nwhere: y\nplain: true\n")
+    conf("callbacks", "counting", "counting:\n  _target_: own_classes.Counting\n")
+    conf("callbacks", "flat", "_target_: own_classes.Counting\n")
+    conf("logger", "flat", "_target_: lightning.pytorch.loggers.CSVLogger\nsave_dir: .\n")
+    return "--config-dir=conf", "data=mine", "model=lenet", "trainer.max_epochs=1", "trainer.accelerator=cpu"
+
+
+def test_own_data_are_tested_as_they_were_trained_on_by_the_command_that_is_printed(run, own, tmp_path):
+    done = run("train", *own, "data.n=200", "hydra.run.dir=run")
+    assert done.code == 0, done.text
+    command = shlex.split(done.text.split("Test it:")[1].splitlines()[0])
+    assert command[:4] == ["python", "-m", "fakereal.test", f"--config-dir={tmp_path / 'conf'}"], command
+    assert "data=mine" in command
+    tested = run("test", *command[3:], "trainer.accelerator=cpu", "hydra.run.dir=tested")
+    assert tested.code == 0 and "40 images" in tested.text, tested.text
+    more = run("test", *command[3:], "trainer.accelerator=cpu", "hydra.run.dir=more", "data.n=500")
+    assert more.code == 0 and "100 images" in more.text, more.text
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"), [(("data.plain=false",), "PosixPath"), (("callbacks=[default,counting]",), "numpy")]
+)
+def test_what_no_checkpoint_could_be_read_with_again_is_told_at_the_first(run, own, words, kind):
+    done = run("train", *own, *words)
+    told(done, "A checkpoint would hold", kind, "must be plain, such as float(x), str(path)")
+
+
+@pytest.mark.parametrize("words", ["callbacks=flat", "callbacks=[default,flat]", "logger=flat"])
+def test_callbacks_and_trackers_need_a_name(run, own, words):
+    group = words.split("=")[0]
+    told(run("train", *own, words), f"`{group}._target_` needs a name of its own above it")
+
+
+@pytest.mark.parametrize(("name", "given"), [("total_iters", False), ("total_iters", True)])
+def test_a_schedule_of_torch_is_as_long_as_the_run_unless_it_is_said(run, quick, conf, tmp_path, name, given):
+    more = f"{name}: 3\n" if given else ""
+    words = (
+        conf("scheduler", "mine", f"_target_: torch.optim.lr_scheduler.PolynomialLR\n_partial_: true\n{more}"),
+        "--config-dir=conf",
+        "trainer.max_epochs=2",
+    )
+    assert run("train", *quick, *words).code == 0
+    [state] = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["lr_schedulers"]
+    assert state[name] == (3 if given else state["last_epoch"]) and state["last_epoch"] > 3

@@ -1,5 +1,6 @@
 """From a config node to the object it describes."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -23,10 +24,11 @@ def build(node: DictConfig | None, **extra: Any) -> Any:
                 raise cause from None
             cause = cause.__cause__
         if node is not None and node.get("_target_") in TRAINERS and error.__cause__:
-            raise UserError(
-                f"This trainer cannot be had: {first_line(error.__cause__).rstrip('.')}. Look at trainer.accelerator, "
-                "trainer.devices and trainer.strategy; trainer.accelerator=cpu runs anywhere."
-            ) from None
+            said = first_line(error.__cause__).rstrip(".")
+            where = "trainer.accelerator, trainer.devices and trainer.strategy; trainer.accelerator=cpu runs anywhere"
+            if not re.search("accelerator|device|strategy|GPU|CUDA|MPS", said, re.IGNORECASE):
+                where = "trainer.*, callbacks and logger"
+            raise UserError(f"This trainer cannot be had: {said}. Look at {where}.") from None
         raise
 
 

@@ -27,6 +27,7 @@ WORDS = {  # for what pydantic says of these
     "too_long": "a list of {max_length} at most",
     "string_pattern_mismatch": "of the form {pattern}",
 }
+NAMED = ("callbacks", "logger")  # groups of which each file adds one or more
 SPECIAL = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
 
@@ -68,6 +69,9 @@ def problems(node: DictConfig, path: str = "", skip: frozenset[str] = frozenset(
         if OmegaConf.is_interpolation(node, key) and not isinstance(value, DictConfig):
             continue  # checked where it stands
         annotation = KEYS.get(full, (parameters or {}).get(key, Any))
+        if full in NAMED and isinstance(value, DictConfig) and "_target_" in value:
+            yield f"`{full}._target_` needs a name of its own above it, as there may be several: {full}.mine._target_."
+            continue
         if full in NODES and value is not None and not isinstance(value, DictConfig):
             yield f"`{full}` is no value: its keys are set with {full}.KEY=VALUE, got {value!r}."
             continue

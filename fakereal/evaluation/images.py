@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from hydra.core.hydra_config import HydraConfig
+from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from fakereal.config.build import build
@@ -35,7 +36,10 @@ def open_data(node: DictConfig, members: list[Loaded]) -> ImageDataModule:
         for key in PREPROCESSING:
             if key in given and node[key] != said[key]:
                 log.warning("data.%s=%s is not used: the network was trained with %s", key, node[key], said[key])
-        data = build(node, **{key: said[key] for key in PREPROCESSING})
+        # A class of the user's own says in its settings which images it opens; of ours the command line does.
+        own = cls is None and get_object(node._target_).__name__ == loaded.data["class"]
+        kept = {key: said[key] for key in node if own and key in said and key not in given}
+        data = build(node, **kept | {key: said[key] for key in PREPROCESSING})
         kept = [key for key in SPLIT if key not in given]
         data.trained = [{key: other.data[key] for key in ("images", *kept) if key in other.data} for other in members]
         return data

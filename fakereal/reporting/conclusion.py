@@ -2,9 +2,9 @@
 
 from math import inf
 
-from fakereal.config.shell import pasted
 from fakereal.evaluation.ledger import members_of
 from fakereal.evaluation.monitor import mode_of
+from fakereal.reporting.commands import testing_command
 from fakereal.reporting.content import Block, Command, Text, four, p_value, percent, with_interval
 from fakereal.reporting.figures import auroc_of, figure_of, over_seeds, validation_accuracy, validation_images
 from fakereal.reporting.gather import Findings
@@ -66,7 +66,7 @@ def _tested(found: Findings, best: Run) -> list[Block]:
     elsewhere = f"It was tested ({looks} in the ledger), but no result lies where this report looks (tests=)."
     untested = f"{elsewhere} To test it again:" if looks else "It is not tested yet. Test it:"
     blocks.append(Text("To look at the test split once more:" if test else untested))
-    return [*blocks, Command(pasted("python", "-m", "fakereal.test", f"ckpt_path={best.checkpoint}"))]
+    return [*blocks, Command(testing_command(best.checkpoint, best.folder))]
 
 
 def _cheaper(found: Findings, best: Run) -> list[Block]:

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from fakereal.config.errors import first_line
-from fakereal.config.search import SEARCH_KEYS
-from fakereal.config.shell import pasted
 
 JOURNAL = "study.journal"  # of a search, in the directory of its jobs
 PRUNED = "TrialPruned"  # what a search raises in a job that it gives up: no failure
@@ -103,10 +101,11 @@ def read_yaml(path: Path) -> Any:
 
 def read_overrides(folder: Path) -> dict[str, str]:
     """What the command line gave, key to text; `~key` deletions are left out."""
-    return dict(word.lstrip("+~").split("=", 1) for word in _words(folder) if "=" in word)
+    return dict(word.lstrip("+~").split("=", 1) for word in words_of(folder) if "=" in word)
 
 
-def _words(folder: Path) -> list[str]:
+def words_of(folder: Path) -> list[str]:
+    """The overrides of a run, as they were typed."""
     words = read_yaml(folder / ".hydra" / "overrides.yaml") or []
     if not isinstance(words, list):
         raise Unusable("overrides.yaml holds no list")
@@ -133,17 +132,6 @@ def command_of(folder: Path) -> str:
 def in_placed_sweep(folder: Path) -> bool:
     """Whether a run is a job of a sweep with a name or a directory, with which the same command goes on."""
     said = read_hydra(folder)
-    words = [*_words(folder), *said.get("overrides", {}).get("hydra", [])]
+    words = [*words_of(folder), *said.get("overrides", {}).get("hydra", [])]
     placed = any(word.lstrip("+").startswith(("sweep=", "hydra.sweep.dir=")) for word in words)
     return said.get("mode") == "MULTIRUN" and placed
-
-
-def resume_command(folder: Path) -> str:
-    """What to type to go on with a run that was stopped, also with one job of a sweep alone."""
-    given = {"hydra.mode", "hydra.run.dir", "hydra.sweep.dir", "ckpt_path", "sweep"}
-    keys = [(word, word.lstrip("+~").split("=", 1)[0]) for word in _words(folder)]
-    words = [word for word, key in keys if key not in given and key.split(".")[0] not in SEARCH_KEYS]
-    # an experiment may say hydra.mode=MULTIRUN, and one of its jobs is to run alone
-    words += ["hydra.mode=RUN"] if read_hydra(folder).get("mode") == "MULTIRUN" else []
-    words += [f"hydra.run.dir={folder.absolute()}", "ckpt_path=last"]
-    return pasted("python", "-m", "fakereal.train", *words)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fakereal.reporting.commands import resume_command
 from fakereal.reporting.folders import (
     PRUNED,
     Unusable,
@@ -15,7 +16,6 @@ from fakereal.reporting.folders import (
     read_overrides,
     read_yaml,
     require,
-    resume_command,
 )
 
 REQUIRED = ("val/accuracy", "val/auroc", "val/loss", "val/images", "epochs", "parameters")

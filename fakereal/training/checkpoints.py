@@ -3,6 +3,8 @@
 import logging
 import math
 import os
+import pickle
+import re
 import shutil
 import signal
 import time
@@ -18,7 +20,8 @@ from pydantic import Field
 
 from fakereal.config.errors import UserError
 from fakereal.evaluation.monitor import mode_of
-from fakereal.reporting.folders import Unusable, command_of, in_placed_sweep, resume_command
+from fakereal.reporting.commands import resume_command
+from fakereal.reporting.folders import Unusable, command_of, in_placed_sweep
 from fakereal.runtime.files import replace
 
 log = logging.getLogger(__name__)
@@ -63,12 +66,20 @@ class BestCheckpoint(ModelCheckpoint):
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the old checkpoint and then takes its place: a crash or a full disk leaves the old one."""
+    """Writes beside the old checkpoint and then takes its place: a crash or a full disk leaves the old one.
+
+    The first of a run is read again, as all that reads checkpoints does: what cannot be must not show after hours.
+    """
+
+    looked_at = False
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         part = f"{path}.part"
         try:
             super().save_checkpoint(checkpoint, part, storage_options)
+            if not self.looked_at:
+                _refuse_code(part)
+                self.looked_at = True
             replace(part, path)
         except OSError as error:
             raise UserError(
@@ -77,6 +88,18 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             ) from error
         finally:
             Path(part).unlink(missing_ok=True)
+
+
+def _refuse_code(path: str) -> None:
+    try:
+        torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except pickle.UnpicklingError as error:
+        found = re.search(r"GLOBAL (\S+)", str(error))
+        raise UserError(
+            f"A checkpoint would hold {found[1] if found else 'code'} besides weights and plain values: nothing would "
+            "read it again. What a callback's state_dict and a data module's settings give must be plain, such as "
+            "float(x), str(path) and lists of these."
+        ) from error
 
 
 def early_stopping(

@@ -6,7 +6,7 @@ from typing import Any
 from omegaconf import DictConfig
 from rich.table import Table
 
-from fakereal.config.shell import pasted
+from fakereal.reporting.commands import testing_command
 from fakereal.reporting.content import four, known_interval, percent
 from fakereal.reporting.terminal import result_console
 
@@ -47,5 +47,4 @@ def print_summary(cfg: DictConfig, metrics: dict[str, Any], out: Path) -> None:
     console.print(table)
     console.print(f"Run:        {out}")
     console.print(f"Checkpoint: {metrics['checkpoint']}")
-    test = pasted("python", "-m", "fakereal.test", f"ckpt_path={metrics['checkpoint']}")
-    console.print(f"Test it:    {test}")
+    console.print(f"Test it:    {testing_command(metrics['checkpoint'], out)}")
