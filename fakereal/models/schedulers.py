@@ -13,6 +13,8 @@ from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from fakereal.config.errors import UserError
 
+# As torch's schedules call their length: of OneCycleLR; of LinearLR, ConstantLR, PolynomialLR; of CosineAnnealingLR.
+LENGTHS = ("total_steps", "total_iters", "T_max")
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -70,7 +72,8 @@ def scheduled(
 ) -> dict[str, Any]:
     """A schedule and when Lightning is to step it: after each optimizer step, a ReduceLROnPlateau after each epoch's.
 
-    `make` is called with the optimizer and, where it takes them, `total_steps`. `planned`: the steps of the schedule
+    `make` is called with the optimizer and, where it takes its length and none is given, with `total_steps` as that.
+    `planned`: the steps of the schedule
     that is resumed, if any; UserError where there are more now.
     """
     if planned and planned < total_steps:
@@ -79,8 +82,8 @@ def scheduled(
             "schedule has no more. Give trainer.max_epochs and data.batch_size as they were, or start anew with "
             "init_from=CKPT."
         )
-    takes = "total_steps" in inspect.signature(make).parameters
-    schedule = make(optimizer, **({"total_steps": total_steps} if takes else {}))
+    takes, given = inspect.signature(make).parameters, getattr(make, "keywords", {})
+    schedule = make(optimizer, **{name: total_steps for name in LENGTHS if name in takes and name not in given})
     if not isinstance(schedule, ReduceLROnPlateau):
         return {"scheduler": schedule, "interval": "step"}
     if (every := trainer.check_val_every_n_epoch) != 1:
