@@ -169,3 +169,12 @@ def test_the_order_of_images_of_one_probability_means_nothing():
     half = np.where(np.arange(1000) % 2, 0.5, 0.7)
     shuffled = np.random.default_rng(0).permutation(1000)
     assert calibration_error(labels, half) == pytest.approx(calibration_error(labels[shuffled], half[shuffled]))
+
+
+def test_the_temperature_of_a_flawless_validation_is_that_of_platts_targets():
+    fake, real = 30, 10
+    labels = np.repeat([1, 0], [fake, real])
+    # One logit each way: the best scale s makes the mean of sigmoid(s) that of the targets.
+    target = (fake * (fake + 1) / (fake + 2) + real * (1 - 1 / (real + 2))) / (fake + real)
+    expected = 1 / np.log(target / (1 - target))
+    assert fit_temperature(np.where(labels == 1, 1.0, -1.0), labels) == pytest.approx(expected, rel=1e-3)

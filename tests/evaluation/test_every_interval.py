@@ -98,3 +98,15 @@ def test_ranking_figures_are_those_of_torchmetrics(figure):
     theirs = {"auroc": binary_auroc, "average_precision": binary_average_precision}[figure]
     assert value == pytest.approx(float(theirs(torch.from_numpy(scores), torch.from_numpy(labels))), abs=1e-6)
     assert low < value < high
+
+
+def test_the_interval_of_a_biased_figure_is_moved_down_by_its_bias():
+    labels = np.arange(400) % 2
+    values = np.random.default_rng(0).normal(size=400)
+    values -= values.mean()  # the figure is 1, and what resampling adds to it is noise
+
+    def figure(_, drawn):
+        return 1 + abs(float(drawn.mean()))
+
+    plain, moved = (bootstrap(figure, labels, values, biased=biased) for biased in (False, True))
+    assert moved[0] < 1 < moved[1] < plain[1]

@@ -169,3 +169,9 @@ def test_the_first_images_of_each_class_in_its_share():
     assert first_of_each_class(labels, None).tolist() == first_of_each_class(labels, 99).tolist() == [*range(8)]
     assert first_of_each_class(labels, 4).tolist() == [0, 1, 2, 4]
     assert first_of_each_class(labels, 2).tolist() == [0, 1]
+
+
+def test_the_comment_in_the_configuration_names_every_corruption():
+    text = (Path(__file__).parents[2] / "conf" / "robustness.yaml").read_text()
+    [line] = [line for line in text.splitlines() if line.startswith("# all, one or a list of: ")]
+    assert line.split(": ")[1].split(", ") == [*CORRUPTIONS]

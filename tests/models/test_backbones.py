@@ -17,7 +17,7 @@ from fakereal.models.backbones.cnn import CNN, Shortcut
 from fakereal.models.backbones.layers import GridPool
 
 OURS = ["lenet5", "alexnet", "cnn"]
-CONFIGS = sorted((Path(__file__).parents[2] / "conf/model").glob("[!t]*.yaml"))  # not timm.yaml, their base
+CONFIGS = sorted(path for path in (Path(__file__).parents[2] / "conf/model").glob("*.yaml") if path.stem != "timm")
 
 
 def parameters(network: nn.Module) -> int:
