@@ -121,5 +121,5 @@ def _corrupt(found: Found) -> list[Block]:
     if not found.skipped:
         return []
     more = f"; the first {LISTED} of {len(found.skipped):,}" if len(found.skipped) > LISTED else ""
-    rows = [[printable(name), why] for name, why in sorted(found.skipped)[:LISTED]]
+    rows = [[printable(name), printable(why)] for name, why in sorted(found.skipped)[:LISTED]]
     return [Text(f"Files that cannot be read and are left out above{more}:"), Table(("file", "why"), rows)]

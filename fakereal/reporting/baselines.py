@@ -10,11 +10,6 @@ from fakereal.reporting.runs import LeftOut, Run
 
 FIGURES = tuple(f"{name}{end}" for name in ("accuracy", "auroc") for end in ("", "_low", "_high"))
 REQUIRED = tuple(f"val/{name}" for name in ("images", "loss", *FIGURES))
-# What decides which images an audit looks at and how it divides them.
-DATA_KEYS = ("data", *(f"data.{key}" for key in (
-    "root", "real", "fake", "classes", "count", "content_seed", "size", "aspect", "filter", "digest", "val_fraction",
-    "test_fraction", "split_seed", "on_error", "cache_dir",
-)))  # fmt: skip
 
 
 @dataclass
@@ -73,7 +68,7 @@ def _figures(said: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def audit_command(run: Run) -> str:
     """The command that audits the images of a run."""
-    given = {key: value for key, value in run.overrides.items() if key in DATA_KEYS}
+    given = {key: value for key, value in run.overrides.items() if key.split(".")[0] == "data"}
     if chosen := run.choices.get("data"):
         given = {"data": chosen} | given
     return pasted("python", "-m", "fakereal.audit", *(f"{key}={value}" for key, value in given.items()))

@@ -83,7 +83,10 @@ def _unknown(name: str) -> str:
     wanted = split_model_name_tag(name)[0].lower().replace("-", "_")
     near = difflib.get_close_matches(wanted, timm.list_models(), n=5, cutoff=0.5)
     hint = f"the nearest names are {', '.join(near)}" if near else "`timm.list_models()` lists all names"
-    return f"`model.backbone={name}` is no network of timm or fakereal: {hint}."
+    return (
+        f"`model.backbone={name}` is no network of timm or fakereal: {hint}. (A network of your own is named by an "
+        f"entry point, {NETWORKS}.)"
+    )
 
 
 def _of_hub(name: str) -> tuple[str, dict[str, Any]]:
