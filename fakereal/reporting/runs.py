@@ -21,6 +21,7 @@ from fakereal.reporting.folders import (
 REQUIRED = ("val/accuracy", "val/auroc", "val/loss", "val/images", "epochs", "parameters")
 CHECKPOINT = ("checkpoint", "checkpoint_digest")
 OPTIONAL = ("train_seconds", "images_per_second", "best_epoch", "val/tn", "val/fp", "val/fn", "val/tp")
+STORED = ("data.size", "data.aspect", "data.filter")
 
 
 class LeftOut(NamedTuple):
@@ -138,12 +139,19 @@ def of_one_dataset(runs: list[Run]) -> tuple[list[Run], list[LeftOut]]:
         LeftOut(
             str(run.folder),
             f"trained on other data ({run.provenance['data'].get('class')} {run.data_digest[:12]}; this report: "
-            f"{newest.data_digest[:12]}). Report it by itself: runs={run.folder}",
+            f"{newest.data_digest[:12]}){_stored_otherwise(run, newest)}. Report it by itself: runs={run.folder}",
         )
         for run in runs
         if run not in kept
     ]
     return kept, others
+
+
+def _stored_otherwise(run: Run, other: Run) -> str:
+    """By which settings even the same files become other images; empty where these are the same."""
+    keys = [key for key in STORED if run.config.get(key) != other.config.get(key)]
+    said = ", ".join(f"{key}={run.config.get(key)}, not {other.config.get(key)}" for key in keys)
+    return f": images are stored with {said}" if said else ""
 
 
 def name_runs(runs: list[Run]) -> None:
