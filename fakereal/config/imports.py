@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from fakereal.runtime.waiting import wait_asleep_among_others
+
 
 @contextmanager
 def importing() -> Iterator[None]:
@@ -14,6 +16,7 @@ def importing() -> Iterator[None]:
 
     torch and Lightning bring half a million objects, to stay: searching them a thousand times is a fifth of the import.
     """
+    wait_asleep_among_others()
     modules = len(sys.modules)
     gc.disable()
     try:
