@@ -26,7 +26,7 @@ def build(node: DictConfig | None, **extra: Any) -> Any:
         if node is not None and node.get("_target_") in TRAINERS and error.__cause__:
             said = first_line(error.__cause__).rstrip(".")
             where = "trainer.accelerator, trainer.devices and trainer.strategy; trainer.accelerator=cpu runs anywhere"
-            if not re.search("accelerator|device|strategy|GPU|CUDA|MPS", said, re.IGNORECASE):
+            if not re.search("accelerator|device|strategy|GPU|CUDA|MPS|XLA|TPU", said, re.IGNORECASE):
                 where = "trainer.*, callbacks and logger"
             raise UserError(f"This trainer cannot be had: {said}. Look at {where}.") from None
         raise

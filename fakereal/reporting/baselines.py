@@ -10,6 +10,8 @@ from fakereal.reporting.runs import LeftOut, Run
 
 FIGURES = tuple(f"{name}{end}" for name in ("accuracy", "auroc") for end in ("", "_low", "_high"))
 REQUIRED = tuple(f"val/{name}" for name in ("images", "loss", *FIGURES))
+# What of the data changes nothing for an audit, which looks at all images and trains on none.
+OF_TRAINING = ("data.batch_size", "data.resident", "data.seed", "data.drop_duplicates")
 
 
 @dataclass
@@ -68,7 +70,8 @@ def _figures(said: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def audit_command(run: Run) -> str:
     """The command that audits the images of a run."""
-    given = {key: value for key, value in run.overrides.items() if key.split(".")[0] == "data"}
+    words = run.overrides.items()
+    given = {key: value for key, value in words if key.split(".")[0] == "data" and key not in OF_TRAINING}
     if chosen := run.choices.get("data"):
         given = {"data": chosen} | given
     return pasted("python", "-m", "fakereal.audit", *(f"{key}={value}" for key, value in given.items()))
