@@ -6,6 +6,7 @@ from fakereal.reporting.curve_chart import COLOURS, Line, curves_chart
 from fakereal.reporting.curves import Curve, mean_curve
 from fakereal.reporting.figures import validation_accuracy
 from fakereal.reporting.gather import Findings
+from fakereal.reporting.runs import Run
 from fakereal.reporting.settings import Group, shown, value_of
 from fakereal.reporting.tables import amount
 
@@ -52,17 +53,25 @@ def cost_blocks(found: Findings) -> list[Block]:
     points = [Point(s, validation_accuracy(run), found.ref(run)) for s, run in zip(seconds, runs, strict=True)]
     named = "; ".join(f"{points[i].ref} {points[i].y[0]:.2%} after {amount(seconds[i])} s" for i in front)
     text = f"Pareto front (no other run is both faster and more accurate): {named}."
-    machines = [dict(run.provenance.get("hardware") or {}) for run in runs]
-    threads = {machine.pop("threads", None) for machine in machines}
-    kinds = {str((machine, run.provenance.get("device"))) for machine, run in zip(machines, runs, strict=True)}
-    if len(kinds) > 1:
-        text += f" Caution: the runs come from {len(kinds)} kinds of hardware; their seconds do not compare."
-    elif len(threads) > 1:
-        text += " Caution: the runs had different numbers of threads; their seconds do not compare."
     return [
-        Text(text),
+        Text(text + _caution(runs)),
         Chart("cost", "Validation accuracy against seconds of training", named, cost_chart(points, front)),
     ]
+
+
+def _caution(runs: list[Run]) -> str:
+    """A sentence where seconds do not compare."""
+    kinds, threads = set(), set()
+    for run in runs:
+        hardware = run.provenance.get("hardware")
+        machine = dict(hardware) if isinstance(hardware, dict) else {}
+        threads.add(str(machine.pop("threads", None)))
+        kinds.add(str((machine, run.provenance.get("device"))))
+    if len(kinds) > 1:
+        return f" Caution: the runs come from {len(kinds)} kinds of hardware; their seconds do not compare."
+    if len(threads) > 1:
+        return " Caution: the runs had different numbers of threads; their seconds do not compare."
+    return ""
 
 
 def settings_blocks(found: Findings) -> list[Block]:

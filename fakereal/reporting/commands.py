@@ -23,7 +23,7 @@ def testing_command(checkpoint: Path | str, folder: Path) -> str:
     """What to type to test the checkpoint of the run in a folder."""
     words = _own_configuration(folder)
     if _own_data(folder):  # those of ours a checkpoint opens by itself
-        chosen = _runtime(folder).get("choices", {}).get("data")
+        chosen = (_runtime(folder).get("choices") or {}).get("data")
         words += [f"data={chosen}"] if chosen else []
         words += [word for word in words_of(folder) if word.startswith("data._target_=")]
     return pasted("python", "-m", "fakereal.test", *words, f"ckpt_path={checkpoint}")
@@ -39,8 +39,9 @@ def _own_data(folder: Path) -> bool:
 
 def _own_configuration(folder: Path) -> list[str]:
     """The word that names a folder with configuration of the user's own, where one was given."""
-    sources = _runtime(folder).get("config_sources", [])
-    return [f"--config-dir={said['path']}" for said in sources if said.get("provider") == "command-line"]
+    sources = _runtime(folder).get("config_sources") or []
+    given = [said for said in sources if isinstance(said, dict) and said.get("provider") == "command-line"]
+    return [f"--config-dir={said.get('path')}" for said in given]
 
 
 def _runtime(folder: Path) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class Tested:
     @property
     def tta(self) -> set[str]:
         """The networks' test-time augmentation; empty where it is not known, as of tests by an earlier version."""
-        said = self.metrics.get("tta") or given(self, "tta=").removeprefix("tta=")
+        said = str(self.metrics.get("tta") or given(self, "tta=").removeprefix("tta="))
         return set(said.split(",")) - {"", "null"}
 
     @property

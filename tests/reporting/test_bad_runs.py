@@ -1,6 +1,7 @@
 """Directories that cannot be reported are named and left out; the report of the others still comes."""
 
 import csv
+import json
 import shutil
 
 import pytest
@@ -230,3 +231,18 @@ def test_broken_tests_are_named_and_tests_of_strangers_too(told, outputs, change
     assert "Left out: outputs/test/1: a test result: metrics.json cannot be read" in text
     assert "Left out: outputs/test/2: a test result of a checkpoint that belongs to no run" in text
     assert "outputs/test/2" not in told("runs=outputs/sweep")[0], "beside the runs, other tests are expected"
+
+
+@pytest.mark.parametrize(
+    ("said", "caution"),
+    [
+        ({"threads": 7}, "the runs had different numbers of threads; their seconds do not compare"),
+        ({"cpu": "another"}, "the runs come from 2 kinds of hardware; their seconds do not compare"),
+        ({}, ""),
+    ],
+)
+def test_seconds_of_other_machines_or_threads_are_not_compared_in_silence(told, outputs, change, said, caution):
+    path = outputs / "sweep" / "lr" / "3" / "provenance.json"
+    change(path, {"hardware": {**json.loads(path.read_text())["hardware"], **said}})
+    page = told("runs=outputs")[1]
+    assert caution in page and ("do not compare" in page) == bool(caution)
