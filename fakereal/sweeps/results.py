@@ -61,18 +61,19 @@ def report(sweep: Path, monitor: str, began: float) -> None:
     console.print(f"Sweep by {monitor}")  # not as the table's title, which would be folded to its width
     console.print(_fitting(*tabulate(rows, monitor), monitor, console))
     console.print(f"Results: {sweep / 'results.csv'}")
-    failed = [row for row in rows if row["error"] and not row["error"].startswith(PRUNED)]
-    earlier = [row for row in failed if _failed_before(sweep / row["job"], began)]
-    for row in failed:
-        if row not in earlier:
-            chosen = " ".join(f"{key}={value}" for key, value in row["overrides"].items())
-            said = "is not finished" if row["error"] == UNFINISHED else f"failed: {row['error']}"
-            console.print(f"Job {row['job']} ({chosen}) {said}", style="red")
+    earlier = []
+    for row in rows:
+        if not row["error"] or row["error"].startswith(PRUNED):
+            continue
+        if _failed_before(sweep / row["job"], began):
+            earlier.append(row["job"])
+            continue
+        chosen = " ".join(f"{key}={value}" for key, value in row["overrides"].items())
+        said = "is not finished" if row["error"] == UNFINISHED else f"failed: {row['error']}"
+        console.print(f"Job {row['job']} ({chosen}) {said}", style="red")
     if earlier:
-        numbers = ", ".join(row["job"] for row in earlier)
-        console.print(
-            f"Failed in an earlier command, and not tried again by this one: {numbers} (results.csv says why)"
-        )
+        told = f"Failed in an earlier command, and not tried again by this one: {', '.join(earlier)}"
+        console.print(f"{told} (results.csv says why)")
 
 
 def _fitting(header: list[str], body: list[list[Any]], monitor: str, console: "Console") -> "Table":
