@@ -70,6 +70,7 @@ def about(member: Loaded) -> dict[str, Any]:
         "backbone": hparams.backbone,
         "image_size": hparams.image_size or member.data["size"],
         "parameters": sum(p.numel() for p in member.classifier.backbone.parameters()),
+        "calibrated": member.calibrated,
         "temperature": member.classifier.temperature,
         "threshold": member.classifier.threshold,
         "tta": hparams.tta,

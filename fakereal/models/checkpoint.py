@@ -70,6 +70,11 @@ class Loaded:
     reference: Reference | None = None  # None in checkpoints of earlier versions, as the next
     trained: np.ndarray | None = None  # fingerprints, int64 (N,), of the images of train and val
 
+    @property
+    def calibrated(self) -> bool:
+        """Whether its probabilities were fitted to validation: it may have been too small, or it was not wanted."""
+        return self.classifier.temperature != 1
+
 
 def read_checkpoint(path: str | Path, key: str = "ckpt_path") -> dict[str, Any]:
     """The checkpoint as plain values and tensors; a UserError that names `key` where it is none of ours."""

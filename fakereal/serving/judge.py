@@ -64,8 +64,8 @@ class Judge:
 
     @property
     def calibrated(self) -> bool:
-        """Whether the probabilities were fitted to validation: it may have been too small, or it was not wanted."""
-        return all(member.classifier.temperature != 1 for member in self.members)
+        """Whether the probabilities of all that answer were."""
+        return all(member.calibrated for member in self.members)
 
     def __call__(self, files: Sequence[tuple[str, bytes]], pictures: bool = False) -> list[Judged]:
         """One for each of the files (name, bytes), with its pictures where wanted."""
