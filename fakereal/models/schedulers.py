@@ -73,8 +73,7 @@ def scheduled(
     """A schedule and when Lightning is to step it: after each optimizer step, a ReduceLROnPlateau after each epoch's.
 
     `make` is called with the optimizer and, where it takes its length and none is given, with `total_steps` as that.
-    `planned`: the steps of the schedule
-    that is resumed, if any; UserError where there are more now.
+    `planned`: the steps of the schedule that is resumed, if any; UserError where there are more now.
     """
     if planned and planned < total_steps:
         raise UserError(

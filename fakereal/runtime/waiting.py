@@ -1,7 +1,7 @@
 """How torch's threads wait for each other: awake where the cores are theirs, asleep where other programs use them.
 
 A thread that waits awake keeps a core from the one that it waits for: beside one busy program on two cores LeNet trains
-at 3,300 images/s, and asleep at 5,200. Where nobody else is busy, waiting asleep costs a fifth, of LeNet two fifths.
+at 3,300 images/s, and asleep at 5,200. Where nobody else is busy, waiting asleep costs about a fifth, LeNet up to two.
 """
 
 import logging
