@@ -5,7 +5,7 @@ from omegaconf import DictConfig
 
 from fakereal.config import CONF
 from fakereal.config.command import start
-from fakereal.config.imports import importing
+from fakereal.runtime.imports import importing
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="benchmark")

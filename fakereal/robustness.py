@@ -5,14 +5,14 @@ from omegaconf import DictConfig
 
 from fakereal.config import CONF
 from fakereal.config.command import start
-from fakereal.config.imports import importing
+from fakereal.runtime.imports import importing
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="robustness")
 def main(cfg: DictConfig) -> float:
     """Runs one grid; returns the mean accuracy over all corruptions and severities."""
     with importing():
-        from fakereal.evaluation.robustness import robustness
+        from fakereal.testing.robustness import robustness
     return robustness(cfg)["robustness/accuracy"]
 
 

@@ -5,14 +5,14 @@ from omegaconf import DictConfig
 
 from fakereal.config import CONF
 from fakereal.config.command import start
-from fakereal.config.imports import importing
+from fakereal.runtime.imports import importing
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="test")
 def main(cfg: DictConfig) -> float:
     """Runs one test; returns the test accuracy."""
     with importing():
-        from fakereal.evaluation.run import test
+        from fakereal.testing.run import test
     return test(cfg)["test/accuracy"]
 
 

@@ -54,7 +54,7 @@ class StudySweeper(Sweeper):
         try:
             import optuna  # noqa: F401
         except ModuleNotFoundError as error:
-            from fakereal.config.errors import installing
+            from fakereal.runtime.errors import installing
 
             raise HydraException(f"{error}: {installing('sweep')} brings Optuna.") from None
         from fakereal.tuning.search import search

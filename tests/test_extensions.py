@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from fakereal.config.errors import UserError
-from fakereal.data.synthetic import Generated, Synthetic
+from fakereal.data.image_set import InMemory
+from fakereal.data.synthetic import Synthetic
 from fakereal.models.backbones.names import resolve
 from fakereal.models.checkpoint import load_classifier
 from fakereal.models.classifier import Classifier
+from fakereal.runtime.errors import UserError
 
 NETWORK = """
 from timm.models import build_model_with_cfg, register_model
@@ -112,7 +113,7 @@ def test_a_data_set_that_keeps_no_settings_is_told():
         def open_images(self):
             columns = np.arange(self.size) // self.period % 2 * 255
             pixels = np.tile(columns.astype(np.uint8)[None, None, :, None], (self.count, self.size, 1, 3))
-            return Generated(pixels, np.arange(self.count) % 2)
+            return InMemory(pixels, np.arange(self.count) % 2)
 
     with pytest.raises(UserError, match=r'Stripes\.settings lacks period.*self\.settings \|= \{"period": period\}'):
         Stripes(count=40).setup("fit")

@@ -67,14 +67,14 @@ def test_the_wheel_carries_the_configuration_and_runs_without_the_checkout(tmp_p
         names = archive.namelist()
         archive.extractall(tmp_path / "site")
     assert {"fakereal/conf/train.yaml", "fakereal/conf/model/resnet50.yaml", "fakereal/data/store/build.py"} <= {*names}
-    assert {"fakereal/reporting/templates/report.html.jinja", "hydra_plugins/fakereal_sweeper.py"} <= {*names}
+    assert {"fakereal/presentation/templates/page.html.jinja", "hydra_plugins/fakereal_sweeper.py"} <= {*names}
     assert not [name for name in names if name.startswith(("tests/", "outputs/"))]
     words = "data=synthetic data.count=200 model=timm model.backbone=test_resnet trainer.max_epochs=1"
     command = f"{sys.executable} -m fakereal.train {words} hydra.run.dir=out threads=1"
     # -P keeps the checkout's own folder off the path; the wheel's comes first
     text = shell(command, tmp_path, PYTHONPATH=str(tmp_path / "site"), PYTHONSAFEPATH="1")
     assert "Best checkpoint on validation" in text
-    code = "from fakereal.config.errors import installing; print(installing('app'))"
+    code = "from fakereal.runtime.errors import installing; print(installing('app'))"
     said = shell(f'{sys.executable} -c "{code}"', tmp_path, PYTHONPATH=str(tmp_path / "site"), PYTHONSAFEPATH="1")
     assert 'pip install "fakereal[app]"' in said, "there is no checkout to install from"
     config = (tmp_path / "out" / ".hydra" / "hydra.yaml").read_text()

@@ -8,7 +8,7 @@ from fakereal.auditing.features import FILE, PIXEL
 from fakereal.auditing.logistic import Classifier, fit_logistic
 from fakereal.evaluation.calibration import sigmoid
 from fakereal.evaluation.evaluation import Evaluation
-from fakereal.evaluation.ledger import FIGURES
+from fakereal.runs.ledger import FIGURES
 
 MAJORITY = "majority"
 TITLES = {MAJORITY: "the commoner class", **PIXEL, "file": FILE["file"]}

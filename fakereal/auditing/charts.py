@@ -5,9 +5,9 @@ from matplotlib.figure import Figure
 
 from fakereal import CLASSES
 from fakereal.auditing.shortcuts import Shortcut
-from fakereal.reporting.charts import INK, inked
-from fakereal.reporting.plots import BLUE, ORANGE, new_figure
-from fakereal.reporting.thumbnails import thumbnail
+from fakereal.presentation.ink import INK, inked
+from fakereal.presentation.plots import BLUE, ORANGE, new_figure
+from fakereal.presentation.thumbnails import thumbnail
 
 SIDE = 96  # pixels of an image in a picture
 GAP = 4

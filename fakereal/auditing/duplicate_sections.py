@@ -8,8 +8,8 @@ from fakereal.auditing.charts import side_by_side
 from fakereal.auditing.duplicates import identical_pairs
 from fakereal.auditing.findings import Findings
 from fakereal.data.folder_names import SPLITS
-from fakereal.data.store.sources import printable
-from fakereal.reporting.content import Block, Picture, Pictures, Table, Text
+from fakereal.presentation.content import Block, Picture, Pictures, Table, Text
+from fakereal.runtime.text import printable
 
 PAIRS = {
     "total": "pairs",

@@ -14,12 +14,12 @@ from fakereal.auditing.near import Near, near_duplicates
 from fakereal.auditing.pixels import Pixels, pixel_facts
 from fakereal.auditing.shortcuts import Shortcut, fit_each, measure
 from fakereal.config.build import build
-from fakereal.config.errors import UserError
 from fakereal.data.cifake import Cifake
 from fakereal.data.datamodule import ImageDataModule
 from fakereal.data.folder_names import UNSPLIT
 from fakereal.data.known import refuse_no_images
 from fakereal.data.progress import bar
+from fakereal.runtime.errors import UserError
 
 log = logging.getLogger(__name__)
 SMALLEST = 9  # pixels a side, of which a perceptual hash has 8 x 8 frequencies

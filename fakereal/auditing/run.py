@@ -14,12 +14,12 @@ from fakereal.auditing.findings import Findings, divided, find
 from fakereal.auditing.sections import sections
 from fakereal.auditing.verdicts import headline, verdicts
 from fakereal.config.schema import check
-from fakereal.data.store.store import write_json
-from fakereal.evaluation.ledger import check_ledger, record_look
-from fakereal.reporting.content import Verdict, Verdicts
-from fakereal.reporting.page import write_pages
-from fakereal.reporting.terminal import result_console
+from fakereal.presentation.content import Verdict, Verdicts
+from fakereal.presentation.page import write_pages
+from fakereal.presentation.terminal import result_console
+from fakereal.runs.ledger import check_ledger, record_look
 from fakereal.runtime.environment import prepare
+from fakereal.runtime.files import write_json
 
 STYLES = {"ok": "green", "note": "cyan", "warning": "bold yellow"}
 

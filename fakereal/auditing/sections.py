@@ -9,8 +9,8 @@ from fakereal.auditing.features import Kinds, file_kinds
 from fakereal.auditing.findings import FEWEST, Findings
 from fakereal.auditing.shortcuts import Shortcut
 from fakereal.auditing.verdicts import MANY
-from fakereal.data.store.sources import printable
-from fakereal.reporting.content import Block, Chart, Section, Table, Text, four, percent, with_interval
+from fakereal.presentation.content import Block, Chart, Section, Table, Text, four, percent, with_interval
+from fakereal.runtime.text import printable
 
 LISTED = 200  # corrupt files; all are in audit.json
 COMMONEST = 6  # kinds of a fact of the file that are tabled

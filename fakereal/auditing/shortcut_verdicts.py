@@ -4,7 +4,7 @@ import numpy as np
 
 from fakereal.auditing.findings import Findings
 from fakereal.auditing.shortcuts import Shortcut
-from fakereal.reporting.content import Verdict, four, with_interval
+from fakereal.presentation.content import Verdict, four, with_interval
 
 UNSURE = 0.2  # width of an interval that says little
 REENCODE = (

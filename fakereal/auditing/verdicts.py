@@ -6,7 +6,7 @@ from fakereal import CLASSES
 from fakereal.auditing.findings import Findings, divided
 from fakereal.auditing.shortcut_verdicts import shortcut_verdicts
 from fakereal.data.folder_names import SPLITS
-from fakereal.reporting.content import Verdict
+from fakereal.presentation.content import Verdict
 
 MANY = 0.01  # share of test with near-duplicates in train, above which a note becomes a warning
 EVEN, LOPSIDED = (0.4, 0.6), (0.2, 0.8)  # share of FAKE, outside of which there is a note, and a warning

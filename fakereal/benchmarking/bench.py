@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fakereal.benchmarking.images import write_tree
 from fakereal.benchmarking.laps import Contender
-from fakereal.config.errors import UserError
+from fakereal.runtime.errors import UserError
 
 MANY = 20_000  # images of the figures that need many
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from PIL import Image
 
 from fakereal import CLASSES
-from fakereal.config.errors import UserError
 from fakereal.data.dead_leaves import synthetic_images
+from fakereal.runtime.errors import UserError
 
 SIDE, QUALITY = 32, 75  # as CIFAKE's files
 TESTED = 40  # images of the test split, which nothing here looks at

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fakereal.config.errors import UserError
+from fakereal.runtime.errors import UserError
 
 READY, WORD = "READY", "LAP"
 

@@ -21,12 +21,12 @@ from fakereal.benchmarking.figures.training import on_gpu, steps, training
 from fakereal.benchmarking.figures.whole_path import whole_path
 from fakereal.benchmarking.table import printed, write
 from fakereal.config.argv import choices_of
-from fakereal.config.errors import UserError
 from fakereal.config.schema import check
-from fakereal.reporting.terminal import result_console
+from fakereal.presentation.terminal import result_console
+from fakereal.runs.provenance import PACKAGES
 from fakereal.runtime.environment import prepare
+from fakereal.runtime.errors import UserError
 from fakereal.runtime.hardware import hardware
-from fakereal.runtime.provenance import PACKAGES
 
 log = logging.getLogger(__name__)
 LONG = {"whole_path"}  # not among `all`: trains to the end

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fakereal.benchmarking.bench import Row
-from fakereal.reporting.rows import write_rows
+from fakereal.presentation.rows import write_rows
 
 HEADER = ("figure", "of", "against", "median (least to greatest)", "wanted", "ours", "theirs")
 

@@ -9,7 +9,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 from omegaconf import DictConfig, OmegaConf
 
-from fakereal.config.errors import UserError
+from fakereal.runtime.errors import UserError
 
 _PACKAGE = Path(__file__).parent.parent
 # conf/ travels inside the wheel; in a checkout it stands beside the package.
@@ -38,14 +38,14 @@ def _told() -> Iterator[None]:
 
 
 def _gpu_count() -> int:
-    from fakereal.sweeps.gpus import gpus
+    from fakereal.runtime.gpus import gpus
 
     with _told():
         return len(gpus())
 
 
 def _own_gpu(number: int) -> str:
-    from fakereal.sweeps.gpus import own_gpu
+    from fakereal.runtime.gpus import own_gpu
 
     return own_gpu(number)
 

@@ -8,7 +8,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from fakereal.config.errors import UserError, first_line
+from fakereal.runtime.errors import UserError, first_line
 
 TRAINERS = ("lightning.Trainer", "lightning.Fabric")
 

@@ -8,6 +8,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from fakereal.runtime.text import printable
+
 BLOCK = 4096  # bytes
 
 
@@ -33,8 +35,6 @@ def _try(key: str, folder: str) -> None:
         with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
             file.write(bytes(BLOCK))  # an empty one would find room on a full disk too
     except (OSError, ValueError) as error:
-        from fakereal.data.store.sources import printable  # imports Pillow: not at every start
-
         reason = getattr(error, "strerror", None) or error
         # Hydra makes a warning of what a callback raises, unless it ends the process.
         raise SystemExit(f"{key}={printable(folder)} cannot be written ({reason}). Give another one.") from None

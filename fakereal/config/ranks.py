@@ -3,7 +3,7 @@
 import os
 from datetime import datetime
 
-from fakereal.config.errors import UserError
+from fakereal.runtime.errors import UserError
 
 
 def from_outside() -> bool:

@@ -15,9 +15,9 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
 
-from fakereal.config.errors import UserError, first_line
 from fakereal.config.keys import KEYS, NODES
 from fakereal.config.unread import unread
+from fakereal.runtime.errors import UserError, first_line
 
 WORDS = {  # for what pydantic says of these
     "tuple_type": "a list",

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fakereal.config.errors import UserError
 from fakereal.data.download.download import MANUAL, cifake_sources, fetch_first
 from fakereal.data.folder import Folder
-from fakereal.data.store.sources import BadSource, printable, roots_of
+from fakereal.data.store.sources import BadSource, roots_of
 from fakereal.data.store.store import Store
+from fakereal.runtime.errors import UserError
+from fakereal.runtime.text import printable
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,6 @@ from pydantic import Field
 from torch.utils.data import DataLoader
 
 from fakereal import CLASSES
-from fakereal.config.errors import UserError
 from fakereal.data.draws import uniforms
 from fakereal.data.folder_names import SPLIT_NAMES, UNSPLIT
 from fakereal.data.image_set import ImageSet
@@ -22,6 +21,7 @@ from fakereal.data.loader import EpochBatches, Loader, Split
 from fakereal.data.split import SPLIT, deal, leaked, without_leaked
 from fakereal.data.store.decode import Aspect, Filter
 from fakereal.data.transforms.augment import Augment
+from fakereal.runtime.errors import UserError
 
 log = logging.getLogger(__name__)
 

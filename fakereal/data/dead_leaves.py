@@ -5,8 +5,8 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from fakereal.config.errors import UserError
 from fakereal.data.upsampling import downsample, resynthesise
+from fakereal.runtime.errors import UserError
 
 LEAVES = 90  # cover a point 3 times on average: 4% of the ground shows through
 RADII = (0.06, 0.6)  # in units of the image's side

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fakereal import CLASSES
-from fakereal.config.errors import UserError
 from fakereal.data.datamodule import ImageDataModule
 from fakereal.data.folder_names import FAKE_NAMES, IGNORED, REAL_NAMES, FolderNames
 from fakereal.data.store.build import Recipe, obtain
 from fakereal.data.store.decode import Resize
-from fakereal.data.store.sources import printable, roots_of
+from fakereal.data.store.sources import roots_of
 from fakereal.data.store.store import Store
+from fakereal.runtime.errors import UserError
+from fakereal.runtime.text import printable
 
 log = logging.getLogger(__name__)
 Said = Literal["real", "fake", "ignore", "Real", "Fake", "Ignore", "REAL", "FAKE", "IGNORE"]

@@ -1,6 +1,11 @@
 """What a data module opens: images in rows."""
 
+from collections.abc import Sequence
+from hashlib import blake2b, sha256
+
 import numpy as np
+
+from fakereal.data.folder_names import UNSPLIT
 
 
 class ImageSet:
@@ -24,3 +29,23 @@ class ImageSet:
     def as_they_lie(self, rows: np.ndarray) -> np.ndarray:
         """The rows in the order in which they are read soonest."""
         return rows
+
+
+class InMemory(ImageSet):
+    """Pixels uint8 (N, H, W, 3) and labels (N,), 0 for REAL and 1 for FAKE; the data module deals them into splits.
+
+    `names`: of the images, `FOLDER/NAME` where a test is to tell accuracy by folder; their numbers unless given.
+    """
+
+    def __init__(self, pixels: np.ndarray, labels: np.ndarray, names: Sequence[str] | None = None):
+        self.pixels = pixels
+        hashes = [blake2b(image, digest_size=16).digest() for image in pixels]
+        columns = [("split", "u1"), ("label", "u1"), ("hash", "S16"), ("pixel_hash", "S16")]
+        self.table = np.empty(len(pixels), dtype=columns)
+        self.table["split"], self.table["label"], self.table["hash"] = UNSPLIT, labels, hashes
+        self.table["pixel_hash"] = hashes
+        self.names = [*names] if names else [f"{number:06d}" for number in range(len(pixels))]
+        self.digest = sha256(labels.tobytes() + b"".join(hashes)).hexdigest()
+
+    def gather(self, rows: np.ndarray) -> np.ndarray:
+        return self.pixels[rows]

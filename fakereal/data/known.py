@@ -2,11 +2,11 @@
 
 from omegaconf import DictConfig
 
-from fakereal.config.errors import UserError
 from fakereal.data.cifake import Cifake
 from fakereal.data.datamodule import ImageDataModule
 from fakereal.data.folder import Folder
 from fakereal.data.synthetic import Synthetic
+from fakereal.runtime.errors import UserError
 
 # A checkpoint names its data by one of these; nothing else that it says is ever looked up.
 DATA: dict[str, type[ImageDataModule]] = {cls.__name__: cls for cls in (Cifake, Folder, Synthetic)}

@@ -1,33 +1,12 @@
 """`data=synthetic`: generated on the spot; nothing is downloaded and nothing is stored."""
 
-from hashlib import blake2b, sha256
 from typing import Annotated, Any
 
-import numpy as np
 from pydantic import Field
 
 from fakereal.data.datamodule import ImageDataModule
 from fakereal.data.dead_leaves import synthetic_images
-from fakereal.data.folder_names import UNSPLIT
-from fakereal.data.image_set import ImageSet
-
-
-class Generated(ImageSet):
-    """Images in memory, as rows."""
-
-    def __init__(self, pixels: np.ndarray, labels: np.ndarray):
-        self.pixels = pixels
-        hashes = [blake2b(image, digest_size=16).digest() for image in pixels]
-        columns = [("split", "u1"), ("label", "u1"), ("hash", "S16"), ("pixel_hash", "S16")]
-        self.table = np.empty(len(pixels), dtype=columns)
-        self.table["split"], self.table["label"], self.table["hash"] = UNSPLIT, labels, hashes
-        self.table["pixel_hash"] = hashes
-        self.names = [f"synthetic/{number:06d}" for number in range(len(pixels))]
-        self.digest = sha256(labels.tobytes() + b"".join(hashes)).hexdigest()
-
-    def gather(self, rows: np.ndarray) -> np.ndarray:
-        """Pixels (B, size, size, 3) uint8 of the given rows."""
-        return self.pixels[rows]
+from fakereal.data.image_set import InMemory
 
 
 class Synthetic(ImageDataModule):
@@ -50,5 +29,6 @@ class Synthetic(ImageDataModule):
     def prepare_data(self) -> None:
         """Nothing: each process generates what it needs."""
 
-    def open_images(self) -> Generated:
-        return Generated(*synthetic_images(self.count, self.size, self.content_seed))
+    def open_images(self) -> InMemory:
+        names = [f"synthetic/{number:06d}" for number in range(self.count)]
+        return InMemory(*synthetic_images(self.count, self.size, self.content_seed), names)

@@ -12,8 +12,6 @@ from PIL import Image
 
 from fakereal import CLASSES
 from fakereal.data.loader import Split
-from fakereal.data.store.sources import printable
-from fakereal.data.store.store import write_json
 from fakereal.evaluation.evaluation import Evaluation
 from fakereal.explanation.choice import choose
 from fakereal.explanation.evidence import MeanMap
@@ -21,8 +19,10 @@ from fakereal.explanation.layers import NoMap
 from fakereal.explanation.overlay import overlay
 from fakereal.explanation.sheets import GAP, SIDE, Sheet, Tile, draw_sheet
 from fakereal.models.classifier import Classifier
-from fakereal.reporting.folders import Unusable, read_json
-from fakereal.reporting.thumbnails import thumbnail
+from fakereal.presentation.thumbnails import thumbnail
+from fakereal.runs.folders import Unusable, read_json
+from fakereal.runtime.files import write_json
+from fakereal.runtime.text import printable
 
 log = logging.getLogger(__name__)
 GROUPS = 24  # that have a sheet, the least accurate first

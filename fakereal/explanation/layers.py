@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from fakereal.config.errors import UserError
 from fakereal.models.classifier import Classifier
+from fakereal.runtime.errors import UserError
 
 SIDE = 4  # cells of a side from which on a map tells places apart
 DEPTH = 2  # of the modules that are looked at: layer2 and layer2.0, and not what these are made of

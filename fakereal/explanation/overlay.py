@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from fakereal.data.store.decode import Resize
-from fakereal.reporting.thumbnails import thumbnail
+from fakereal.presentation.thumbnails import thumbnail
 
 COLOURS = "viridis"  # perceptually uniform, and told apart by the colour-blind; its yellow stays clear of white
 STRENGTH = 0.55  # of the colours over the image

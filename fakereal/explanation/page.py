@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fakereal.data.store.sources import printable
 from fakereal.explanation.overlay import colour_bar
 from fakereal.prediction.answers import Answer
-from fakereal.reporting.content import Block, Picture, Pictures, Section, Table, Text
-from fakereal.reporting.page import write_pages
-from fakereal.reporting.thumbnails import LEAST
+from fakereal.presentation.content import Block, Picture, Pictures, Section, Table, Text
+from fakereal.presentation.page import write_pages
+from fakereal.presentation.thumbnails import LEAST
+from fakereal.runtime.text import printable
 
 SIDE = 224  # pixels of an image on the page
 SHOWN = 400  # images on the page, of about 20 kB each

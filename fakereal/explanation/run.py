@@ -15,7 +15,6 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from PIL import Image
 
-from fakereal.config.errors import UserError
 from fakereal.data.store.decode import Resize
 from fakereal.data.store.entries import Entry
 from fakereal.data.store.parallel import decode_all
@@ -26,8 +25,9 @@ from fakereal.explanation.page import SHOWN, SIDE, Explained, summary, write_pag
 from fakereal.prediction.answers import Answer
 from fakereal.prediction.question import ALONE, Batch, answer, ask, batches
 from fakereal.prediction.shown import Shown
-from fakereal.reporting.rows import write_rows
-from fakereal.reporting.thumbnails import LEAST, enlarged
+from fakereal.presentation.rows import write_rows
+from fakereal.presentation.thumbnails import LEAST, enlarged
+from fakereal.runtime.errors import UserError
 from fakereal.runtime.memory import explained_out_of_memory
 
 log = logging.getLogger(__name__)

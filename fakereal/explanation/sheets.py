@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from fakereal.data.store.sources import printable
 from fakereal.explanation.choice import Cell
+from fakereal.runtime.text import printable
 
 SIDE = 96  # pixels of an image
 GAP = 10

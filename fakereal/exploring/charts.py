@@ -7,9 +7,9 @@ from matplotlib.ticker import PercentFormatter
 from fakereal import CLASSES
 from fakereal.exploring.measures import Measure
 from fakereal.exploring.pixels import Mean
-from fakereal.reporting.charts import INK, inked, logarithmic
-from fakereal.reporting.plots import BLUE, ORANGE, new_figure
-from fakereal.reporting.thumbnails import thumbnail
+from fakereal.presentation.ink import INK, inked, logarithmic
+from fakereal.presentation.plots import BLUE, ORANGE, new_figure
+from fakereal.presentation.thumbnails import thumbnail
 
 COLOURS = dict(zip(CLASSES, (BLUE, ORANGE), strict=True))
 BINS = 40

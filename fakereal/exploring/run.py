@@ -11,14 +11,14 @@ from rich.table import Table
 
 from fakereal import CLASSES
 from fakereal.config.schema import check
-from fakereal.data.store.store import write_json
 from fakereal.exploring.findings import Found, by_class, find
 from fakereal.exploring.measures import correlations, spread
 from fakereal.exploring.sections import sections
-from fakereal.reporting.content import Text
-from fakereal.reporting.page import write_pages
-from fakereal.reporting.terminal import result_console
+from fakereal.presentation.content import Text
+from fakereal.presentation.page import write_pages
+from fakereal.presentation.terminal import result_console
 from fakereal.runtime.environment import prepare
+from fakereal.runtime.files import write_json
 
 
 def explore(cfg: DictConfig) -> dict[str, Any]:

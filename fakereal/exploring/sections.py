@@ -5,7 +5,6 @@ from dataclasses import astuple
 import numpy as np
 
 from fakereal import CLASSES
-from fakereal.data.store.sources import printable
 from fakereal.exploring.charts import (
     correlation_chart,
     counts_chart,
@@ -16,8 +15,9 @@ from fakereal.exploring.charts import (
 )
 from fakereal.exploring.findings import Found, by_class
 from fakereal.exploring.measures import FENCE, correlations, spread
-from fakereal.reporting.content import Block, Chart, Picture, Pictures, Section, Table, Text
-from fakereal.reporting.thumbnails import enlarged
+from fakereal.presentation.content import Block, Chart, Picture, Pictures, Section, Table, Text
+from fakereal.presentation.thumbnails import enlarged
+from fakereal.runtime.text import printable
 
 LISTED = 200  # corrupt files; all are in explore.json
 

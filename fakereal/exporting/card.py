@@ -7,9 +7,9 @@ from fakereal import __version__
 from fakereal.evaluation.intervals import wilson
 from fakereal.exporting.formats import Described
 from fakereal.models.checkpoint import Loaded
-from fakereal.reporting.folders import Unusable, expand, read_json, results_below
-from fakereal.reporting.rendering import escape_markdown, templates_of
-from fakereal.reporting.tested import Tested, join, read_tests
+from fakereal.presentation.rendering import escape_markdown, templates_of
+from fakereal.runs.folders import Unusable, expand, read_json, results_below
+from fakereal.runs.tested import Tested, join, read_tests
 
 TEMPLATES = Path(__file__).parent / "templates"
 # Test figures of the card, as metrics.json names them, and how each is written.

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fakereal.config.errors import UserError, installing
-from fakereal.evaluation.ensemble import Ensemble, combine
 from fakereal.models.checkpoint import Loaded, load_classifier, read_checkpoint, write_safetensors
+from fakereal.models.ensemble import Ensemble, combine
+from fakereal.runtime.errors import UserError, installing
 
 OPSET = 20  # of ONNX, from 2023: the first whose Resize is told the very scales
 Ask = Callable[[np.ndarray], np.ndarray]

@@ -10,17 +10,17 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from fakereal import CLASSES
-from fakereal.config.errors import UserError
 from fakereal.config.schema import check
 from fakereal.data.dead_leaves import synthetic_images
 from fakereal.data.store.decode import Decoded, Resize
 from fakereal.data.store.parallel import decode_all
-from fakereal.evaluation.ensemble import PREPROCESSING, load_members, mean_threshold
 from fakereal.exporting.card import write_card
 from fakereal.exporting.formats import FORMATS, Ask, Described, ask_members
 from fakereal.models.checkpoint import Loaded
+from fakereal.models.ensemble import PREPROCESSING, load_members, mean_threshold
 from fakereal.prediction.images import Images
 from fakereal.runtime.environment import prepare
+from fakereal.runtime.errors import UserError
 
 log = logging.getLogger(__name__)
 TOLERANCE = 1e-4  # of a probability

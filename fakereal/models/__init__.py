@@ -1,0 +1,1 @@
+"""Networks, the LightningModule around them, their checkpoints, and several that answer together."""

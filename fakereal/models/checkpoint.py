@@ -18,11 +18,11 @@ from safetensors.torch import save
 from typing_extensions import TypedDict
 
 from fakereal import CLASSES
-from fakereal.config.errors import UserError
 from fakereal.config.schema import annotations_of, value_problem
 from fakereal.data.store.decode import Aspect, Filter
-from fakereal.evaluation.reference import Reference
 from fakereal.models.classifier import CHECKPOINT_FORMAT, Classifier
+from fakereal.models.reference import Reference
+from fakereal.runtime.errors import UserError
 
 SAFETENSORS = ".safetensors"
 # Of a checkpoint, what a trained classifier needs; the rest is for going on with its training.

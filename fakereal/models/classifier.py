@@ -11,7 +11,6 @@ from torch import Tensor
 from torchmetrics import CatMetric
 
 from fakereal import CLASSES
-from fakereal.config.errors import UserError
 from fakereal.evaluation.metrics import binary_metrics, training_metrics
 from fakereal.models.backbones import create_backbone, eval_frozen_modules, set_frozen
 from fakereal.models.backbones.names import published_arguments
@@ -21,6 +20,7 @@ from fakereal.models.compiled import compile_network
 from fakereal.models.epoch_figures import EpochFigures, Seen
 from fakereal.models.preprocessing import IMAGENET, Normalization, preprocess
 from fakereal.models.schedulers import scheduled
+from fakereal.runtime.errors import UserError
 
 CHECKPOINT_FORMAT = 1
 Rate = Annotated[float, Field(ge=0, lt=1)]

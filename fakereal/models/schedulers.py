@@ -11,7 +11,7 @@ from pydantic import Field
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
-from fakereal.config.errors import UserError
+from fakereal.runtime.errors import UserError
 
 # As torch's schedules call their length: of OneCycleLR; of LinearLR, ConstantLR, PolynomialLR; of CosineAnnealingLR.
 LENGTHS = ("total_steps", "total_iters", "T_max")

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fakereal import CLASSES
-from fakereal.data.store.sources import printable
 from fakereal.runtime.files import replace
+from fakereal.runtime.text import printable
 
 log = logging.getLogger(__name__)
 HEADER = ("path", "label", "prob_fake", "prediction", "error")

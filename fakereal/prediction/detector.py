@@ -8,14 +8,14 @@ import numpy as np
 from lightning import Fabric
 from PIL import Image
 
-from fakereal.config.errors import UserError
 from fakereal.config.keys import Precision
 from fakereal.data.store.decode import BadImage, Decoded, Facts, decode
 from fakereal.data.store.entries import Entry
 from fakereal.data.store.rgb import failing_as_bad_image, to_rgb
-from fakereal.evaluation.ensemble import Ensemble, load_members, resize_of
+from fakereal.models.ensemble import Ensemble, load_members, resize_of
 from fakereal.prediction.answers import Answer
 from fakereal.prediction.question import answer, batches
+from fakereal.runtime.errors import UserError
 from fakereal.runtime.hardware import native_precision
 
 Picture = str | PathLike | bytes | Image.Image | np.ndarray

@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
-from fakereal.config.errors import UserError
 from fakereal.data.store.archives import ArchiveSource
 from fakereal.data.store.entries import Entry
-from fakereal.data.store.sources import FolderSource, other_ending, printable
+from fakereal.data.store.sources import FolderSource, other_ending
+from fakereal.runtime.errors import UserError
+from fakereal.runtime.text import printable
 
 log = logging.getLogger(__name__)
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")

@@ -10,16 +10,16 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from fakereal.config.build import build
-from fakereal.config.errors import UserError
 from fakereal.config.keys import Count
 from fakereal.config.schema import problems, value_problem
 from fakereal.data.store.decode import BadImage, Decoded, Resize
 from fakereal.data.store.entries import Entry
-from fakereal.evaluation.ensemble import Ensemble, combine, load_members, resize_of
 from fakereal.models.checkpoint import Loaded
+from fakereal.models.ensemble import Ensemble, combine, load_members, resize_of
 from fakereal.prediction.answers import Answer
 from fakereal.prediction.images import Images
 from fakereal.runtime.environment import prepare
+from fakereal.runtime.errors import UserError
 
 ALONE = 0.3  # seconds of decoding after which processes for it are started: they take about as long
 

@@ -8,15 +8,15 @@ import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from fakereal.config.errors import UserError
 from fakereal.data.store.ahead import ahead_of
 from fakereal.data.store.decode import Decoded
 from fakereal.data.store.parallel import decode_all
-from fakereal.evaluation.far import REVIEW, Far
+from fakereal.models.far import REVIEW, Far
 from fakereal.prediction.answers import Predictions
 from fakereal.prediction.images import Images
 from fakereal.prediction.question import ALONE, Batch, answer, ask, batches
 from fakereal.prediction.shown import Shown
+from fakereal.runtime.errors import UserError
 from fakereal.runtime.memory import explained_out_of_memory
 
 log = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from fakereal.data.store.sources import printable
 from fakereal.prediction.answers import Answer, write_lines
+from fakereal.runtime.text import printable
 
 log = logging.getLogger(__name__)
 LINES = 50  # images that a terminal shows a line each; of more it shows how far they are

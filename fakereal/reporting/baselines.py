@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from fakereal.config.shell import pasted
-from fakereal.reporting.folders import Unusable, expand, read_json, require, results_below
-from fakereal.reporting.runs import LeftOut, Run
+from fakereal.runs.folders import Unusable, expand, read_json, require, results_below
+from fakereal.runs.trained import LeftOut, Run
 
 FIGURES = tuple(f"{name}{end}" for name in ("accuracy", "auroc") for end in ("", "_low", "_high"))
 REQUIRED = tuple(f"val/{name}" for name in ("images", "loss", *FIGURES))

@@ -1,14 +1,14 @@
 """The sections of the report that are figures."""
 
+from fakereal.presentation.content import Block, Chart, Text
 from fakereal.reporting.charts import Point, cost_chart, pareto_front, setting_chart
-from fakereal.reporting.content import Block, Chart, Text
 from fakereal.reporting.curve_chart import COLOURS, Line, curves_chart
-from fakereal.reporting.curves import Curve, mean_curve
 from fakereal.reporting.figures import validation_accuracy
 from fakereal.reporting.gather import Findings
-from fakereal.reporting.runs import Run
-from fakereal.reporting.settings import Group, shown, value_of
 from fakereal.reporting.tables import amount
+from fakereal.runs.curves import Curve, mean_curve
+from fakereal.runs.settings import Group, shown, value_of
+from fakereal.runs.trained import Run
 
 SETTINGS_SHOWN = 8
 VALUES_SHOWN = 30

@@ -6,12 +6,10 @@ from itertools import pairwise
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from fakereal.reporting.plots import BLUE, ORANGE, new_figure
-
-# Black on paper; in the page's SVG it becomes the colour of the text around it, light or dark.
-INK = "#010203"
+from fakereal.presentation.ink import INK, cut, inked, logarithmic
+from fakereal.presentation.plots import BLUE, ORANGE, new_figure
 
 
 @dataclass
@@ -103,14 +101,6 @@ def _annotate(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
             taken.append((place[0], place[1]))
 
 
-def logarithmic(axes: Axes) -> None:
-    """Makes the horizontal axis logarithmic, with plain numbers that leave each other room."""
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter("{x:,.4g}")
-    axes.xaxis.set_minor_formatter(NullFormatter())
-
-
 def _apart(values: Sequence[float], axes: Axes) -> bool:
     """Whether labels below these places, ascending, would not cover each other."""
     axes.autoscale_view()  # the transform below is that of the final limits
@@ -120,22 +110,3 @@ def _apart(values: Sequence[float], axes: Axes) -> bool:
 
 def _wide(values: Sequence[float]) -> bool:
     return min(values) > 0 and max(values) / min(values) >= 10
-
-
-def cut(text: str, length: int = 60) -> str:
-    """A label of at most that many characters, which matplotlib draws as it is."""
-    text = text.replace("$", r"\$")  # matplotlib reads a pair of $ as mathematics
-    text = f" {text}" if text.startswith("_") else text  # and leaves such labels out of a legend
-    return text if len(text) <= length else f"{text[: length - 3]}..."
-
-
-def inked(figure: Figure, axes: Axes) -> Figure:
-    """The figure with all its lines and text in INK, on no ground of its own."""
-    axes.tick_params(colors=INK, which="both")
-    for spine in axes.spines.values():
-        spine.set_color(INK)
-    for text in (axes.xaxis.label, axes.yaxis.label):
-        text.set_color(INK)
-    axes.set_facecolor("none")
-    axes.grid(color=INK, alpha=0.15)
-    return figure

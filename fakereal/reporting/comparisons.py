@@ -7,9 +7,9 @@ from typing import Any
 
 from fakereal.evaluation.paired import auroc_differences, holm, mcnemar
 from fakereal.reporting.figures import Figure
-from fakereal.reporting.folders import Unusable
-from fakereal.reporting.runs import LeftOut
-from fakereal.reporting.tested import Predictions, Tested, read_predictions
+from fakereal.runs.folders import Unusable
+from fakereal.runs.tested import Predictions, Tested, read_predictions
+from fakereal.runs.trained import LeftOut
 
 COMPARED = 16  # of each group: 120 pairs; 1,000 resamples of 20,000 images then take 3 s
 

@@ -2,13 +2,13 @@
 
 from math import inf
 
-from fakereal.evaluation.ledger import members_of
 from fakereal.evaluation.monitor import mode_of
-from fakereal.reporting.commands import testing_command
-from fakereal.reporting.content import Block, Command, Text, four, p_value, percent, with_interval
+from fakereal.presentation.content import Block, Command, Text, four, p_value, percent, with_interval
 from fakereal.reporting.figures import auroc_of, figure_of, over_seeds, validation_accuracy, validation_images
 from fakereal.reporting.gather import Findings
-from fakereal.reporting.runs import Run
+from fakereal.runs.commands import testing_command
+from fakereal.runs.ledger import members_of
+from fakereal.runs.trained import Run
 
 # Runs that differ in these were validated on different images.
 SPLIT_KEYS = (

@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from fakereal.reporting.charts import INK, cut, inked
-from fakereal.reporting.curves import Curve
-from fakereal.reporting.plots import BLUE, ORANGE, new_figure
+from fakereal.presentation.ink import INK, cut, inked
+from fakereal.presentation.plots import BLUE, ORANGE, new_figure
+from fakereal.runs.curves import Curve
 
 # Told apart by the colour-blind, and at 3:1 or more on white and on the dark page.
 COLOURS = (BLUE, ORANGE, "#009E73", "#B5609A", "#8C6D31", "#777777")

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from fakereal.presentation.rows import write_rows
 from fakereal.reporting.figures import published, validation_accuracy
 from fakereal.reporting.gather import Findings
-from fakereal.reporting.rows import write_rows
-from fakereal.reporting.runs import Run
-from fakereal.reporting.settings import value_of
+from fakereal.runs.settings import value_of
+from fakereal.runs.trained import Run
 
 
 def write_results(found: Findings, path: Path) -> None:

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fakereal.evaluation.intervals import t_interval, wilson
-from fakereal.reporting.content import four, with_interval
-from fakereal.reporting.runs import Run
-from fakereal.reporting.tested import Tested
+from fakereal.presentation.content import four, with_interval
+from fakereal.runs.tested import Tested
+from fakereal.runs.trained import Run
 
 
 class Figure(NamedTuple):

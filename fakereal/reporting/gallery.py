@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from fakereal.data.store.sources import printable
-from fakereal.reporting.content import Block, Picture, Text, Tiles
-from fakereal.reporting.folders import Unusable, read_json
+from fakereal.presentation.content import Block, Picture, Text, Tiles
 from fakereal.reporting.gather import Findings
+from fakereal.runs.folders import Unusable, read_json
+from fakereal.runtime.text import printable
 
 FILE = "gallery.json"
 GROUPS_SHOWN = 12

@@ -2,9 +2,9 @@
 
 from collections import Counter
 
-from fakereal.evaluation.ledger import members_of
-from fakereal.reporting.content import Block, Table, Text, four, known_interval, percent
+from fakereal.presentation.content import Block, Table, Text, four, known_interval, percent
 from fakereal.reporting.gather import Findings
+from fakereal.runs.ledger import members_of
 
 FIGURES = (("test/accuracy", percent), ("test/auroc", four))
 SHOWN = 50

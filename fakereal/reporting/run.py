@@ -6,13 +6,13 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from fakereal.config.schema import check
+from fakereal.presentation.content import Command, Text
+from fakereal.presentation.page import write_pages
+from fakereal.presentation.terminal import result_console
 from fakereal.reporting.conclusion import conclusion, headline
-from fakereal.reporting.content import Command, Text
 from fakereal.reporting.export import write_results
 from fakereal.reporting.gather import Findings, gather
-from fakereal.reporting.page import write_pages
 from fakereal.reporting.sections import sections
-from fakereal.reporting.terminal import result_console
 
 SHOWN = 20  # lines on the terminal; the page has all
 

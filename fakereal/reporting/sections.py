@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
+from fakereal.presentation.content import Block, Command, Confusions, Section, Table, Text, percent
 from fakereal.reporting.chart_sections import cost_blocks, curves_blocks, settings_blocks
 from fakereal.reporting.comparisons import COMPARED
-from fakereal.reporting.content import Block, Command, Confusions, Section, Table, Text, percent
 from fakereal.reporting.figures import validation_images
 from fakereal.reporting.gallery import gallery_blocks
 from fakereal.reporting.gather import Findings

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fakereal.config.errors import installing
-from fakereal.reporting.charts import INK, cut, inked
-from fakereal.reporting.content import Block, Chart, Text
-from fakereal.reporting.folders import JOURNAL
+from fakereal.presentation.content import Block, Chart, Text
+from fakereal.presentation.ink import INK, cut, inked
 from fakereal.reporting.gather import Findings
+from fakereal.runs.folders import JOURNAL
+from fakereal.runtime.errors import installing
 
 if TYPE_CHECKING:
     from optuna import Study

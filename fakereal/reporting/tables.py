@@ -3,12 +3,12 @@
 from math import inf
 from typing import Any
 
-from fakereal.reporting.content import Confusion, Table, four, known_interval, p_value, percent, with_interval
+from fakereal.presentation.content import Confusion, Table, four, known_interval, p_value, percent, with_interval
 from fakereal.reporting.figures import accuracies, auroc_of, figure_of, over_seeds, published, validation_accuracy
 from fakereal.reporting.gather import Findings
-from fakereal.reporting.runs import Run
-from fakereal.reporting.settings import short, shown, value_of
-from fakereal.reporting.tested import LEAKED, Tested, data_of, given
+from fakereal.runs.settings import short, shown, value_of
+from fakereal.runs.tested import LEAKED, Tested, data_of, given
+from fakereal.runs.trained import Run
 
 TESTED = ("test accuracy", "test, without leaked", "test AUROC", "looks", "tested with")
 

@@ -1,5 +1,6 @@
 """Files that take the place of others."""
 
+import json
 import os
 import sys
 import time
@@ -19,3 +20,13 @@ def replace(part: str | Path, path: str | Path) -> None:
             if time.monotonic() >= until:
                 raise
         time.sleep(PAUSE)
+
+
+def write_json(path: Path, value: object) -> None:
+    """JSON, replaced at once: a reader sees the old file or the new one, never a part."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(json.dumps(value, indent=1) + "\n")
+        replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

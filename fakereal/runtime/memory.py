@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 import torch
 
-from fakereal.config.errors import UserError, first_line
-from fakereal.config.imports import pass_over_all
+from fakereal.runtime.errors import UserError, first_line
+from fakereal.runtime.imports import pass_over_all
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 

@@ -10,9 +10,9 @@ from omegaconf import DictConfig
 from PIL import Image
 
 from fakereal.config.build import build
-from fakereal.config.errors import UserError
-from fakereal.evaluation.ensemble import PREPROCESSING, load_members, paths_of
 from fakereal.models.checkpoint import Loaded
+from fakereal.models.ensemble import PREPROCESSING, load_members, paths_of
+from fakereal.runtime.errors import UserError
 from fakereal.serving.judge import Judge
 from fakereal.serving.limits import Limits
 

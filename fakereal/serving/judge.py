@@ -13,13 +13,13 @@ from PIL import ExifTags, Image
 from fakereal.data.store.decode import Decoded, Facts, decode
 from fakereal.data.store.entries import Entry
 from fakereal.data.store.rgb import BadImage, failing_as_bad_image, header, open_image
-from fakereal.evaluation.ensemble import Ensemble, resize_of
-from fakereal.evaluation.far import eager_head_inputs
-from fakereal.evaluation.reference import pixel_statistics, unit
 from fakereal.explanation.evidence import MeanMap
 from fakereal.explanation.layers import NoMap
 from fakereal.explanation.overlay import at_own_size, overlay, thumbnail
 from fakereal.models.checkpoint import Loaded
+from fakereal.models.ensemble import Ensemble, resize_of
+from fakereal.models.far import eager_head_inputs
+from fakereal.models.reference import pixel_statistics, unit
 from fakereal.prediction.answers import Answer
 from fakereal.prediction.question import Batch, answer
 from fakereal.serving.limits import Limits

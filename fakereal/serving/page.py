@@ -7,12 +7,12 @@ import gradio as gr
 from fastapi import FastAPI
 
 from fakereal import CLASSES
-from fakereal.config.errors import UserError, installing
-from fakereal.evaluation.far import REVIEW
 from fakereal.explanation.overlay import colour_bar
 from fakereal.exporting.card import about, figures_of, results_of
-from fakereal.reporting.plots import BLUE, ORANGE
-from fakereal.reporting.rendering import templates_of
+from fakereal.models.far import REVIEW
+from fakereal.presentation.plots import BLUE, ORANGE
+from fakereal.presentation.rendering import templates_of
+from fakereal.runtime.errors import UserError, installing
 from fakereal.serving.choices import short_names
 from fakereal.serving.desk import Desk, Uploads
 from fakereal.serving.judge import Judge

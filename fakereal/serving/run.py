@@ -13,9 +13,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from fakereal.config.errors import UserError, installing
 from fakereal.config.schema import check
 from fakereal.runtime.environment import prepare
+from fakereal.runtime.errors import UserError, installing
 
 log = logging.getLogger(__name__)
 

@@ -20,9 +20,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from fakereal.config.elsewhere import ELSEWHERE, ELSEWHERE_WITHIN
-from fakereal.config.errors import UserError
 from fakereal.config.ranks import from_outside, rank
-from fakereal.reporting.folders import Unusable, read_json, read_yaml
+from fakereal.runs.folders import Unusable, read_json, read_yaml
+from fakereal.runtime.errors import UserError
 from fakereal.runtime.files import replace
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from fakereal.config.ranks import rank
-from fakereal.reporting.folders import PRUNED
+from fakereal.runs.folders import PRUNED
 from fakereal.sweeps.table import UNFINISHED, as_text, read_jobs, tabulate, without_intervals, write_results
 
 if TYPE_CHECKING:

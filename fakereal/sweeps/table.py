@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from fakereal.config.search import SEARCH_KEYS
 from fakereal.evaluation.monitor import mode_of
-from fakereal.reporting.folders import PRUNED, Unusable, number_of, read_json, read_overrides
+from fakereal.runs.folders import PRUNED, Unusable, number_of, read_json, read_overrides
 from fakereal.runtime.files import replace
 
 log = logging.getLogger(__name__)

@@ -8,16 +8,16 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import WeightAveraging
 
-from fakereal.config.errors import UserError
 from fakereal.data.datamodule import ImageDataModule
 from fakereal.data.split import fingerprints
 from fakereal.evaluation.calibration import Calibration, Fitted, sigmoid
 from fakereal.evaluation.evaluation import Evaluation
-from fakereal.evaluation.far import eager_head_inputs
-from fakereal.evaluation.reference import Reference
 from fakereal.models.checkpoint import file_digest
 from fakereal.models.classifier import Classifier
-from fakereal.reporting.plots import reliability_figure, save_png, show_saved
+from fakereal.models.far import eager_head_inputs
+from fakereal.models.reference import Reference
+from fakereal.presentation.plots import reliability_figure, save_png, show_saved
+from fakereal.runtime.errors import UserError
 from fakereal.training.callbacks import Throughput
 from fakereal.training.checkpoints import AtomicCheckpointIO, BestCheckpoint, load_best
 from fakereal.training.figures import tensorboard_of

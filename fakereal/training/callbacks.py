@@ -9,8 +9,8 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, RichProgressBar
 
-from fakereal.config.errors import UserError
 from fakereal.data.draws import derive_seed
+from fakereal.runtime.errors import UserError
 
 log = logging.getLogger(__name__)
 

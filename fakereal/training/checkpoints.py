@@ -18,10 +18,10 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning_utilities.core.apply_func import apply_to_collection
 from pydantic import Field
 
-from fakereal.config.errors import UserError
 from fakereal.evaluation.monitor import mode_of
-from fakereal.reporting.commands import resume_command
-from fakereal.reporting.folders import Unusable, command_of, in_placed_sweep
+from fakereal.runs.commands import resume_command
+from fakereal.runs.folders import Unusable, command_of, in_placed_sweep
+from fakereal.runtime.errors import UserError
 from fakereal.runtime.files import replace
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from fakereal.data.loader import Split
 from fakereal.evaluation.calibration import sigmoid
 from fakereal.evaluation.evaluation import Evaluation
 from fakereal.explanation.gallery import Examined, make_gallery, show_sheets
-from fakereal.reporting.plots import confusion_figure
+from fakereal.presentation.plots import confusion_figure
 
 GRID = 32  # images shown
 GALLERY = 8  # images a cell

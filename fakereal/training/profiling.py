@@ -15,7 +15,7 @@ from lightning.pytorch.profilers import (
 )
 from omegaconf import DictConfig, OmegaConf
 
-from fakereal.config.errors import UserError
+from fakereal.runtime.errors import UserError
 
 PROFILERS = {
     "simple": SimpleProfiler,

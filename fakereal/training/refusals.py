@@ -10,8 +10,8 @@ from omegaconf import DictConfig, OmegaConf
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from fakereal.config.errors import UserError
 from fakereal.data.known import refuse_no_images
+from fakereal.runtime.errors import UserError
 from fakereal.sweeps.jobs import in_sweep
 from fakereal.training.checkpoints import BestCheckpoint
 

@@ -10,14 +10,14 @@ from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar
 from omegaconf import DictConfig
 
 from fakereal.config.build import build, build_all
-from fakereal.config.errors import UserError
 from fakereal.config.schema import check
-from fakereal.data.store.sources import printable
-from fakereal.data.store.store import write_json
 from fakereal.models.checkpoint import load_weights, read_checkpoint
+from fakereal.runs.provenance import provenance
 from fakereal.runtime.environment import prepare
+from fakereal.runtime.errors import UserError
+from fakereal.runtime.files import write_json
 from fakereal.runtime.memory import explained_out_of_memory, released
-from fakereal.runtime.provenance import provenance
+from fakereal.runtime.text import printable
 from fakereal.sweeps.jobs import in_sweep
 from fakereal.training.averaging import SyncBatchNorm
 from fakereal.training.best import best_metrics

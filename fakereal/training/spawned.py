@@ -27,9 +27,9 @@ from omegaconf import DictConfig, open_dict, read_write
 from torch import multiprocessing
 from torch.multiprocessing.spawn import ProcessContext, ProcessExitedException, ProcessRaisedException
 
-from fakereal.config.errors import UserError
 from fakereal.config.ranks import from_outside
-from fakereal.reporting.folders import PRUNED
+from fakereal.runs.folders import PRUNED
+from fakereal.runtime.errors import UserError
 from fakereal.sweeps.jobs import in_sweep
 from fakereal.training.refusals import on_several_devices
 

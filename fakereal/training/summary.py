@@ -6,9 +6,9 @@ from typing import Any
 from omegaconf import DictConfig
 from rich.table import Table
 
-from fakereal.reporting.commands import testing_command
-from fakereal.reporting.content import four, known_interval, percent
-from fakereal.reporting.terminal import result_console
+from fakereal.presentation.content import four, known_interval, percent
+from fakereal.presentation.terminal import result_console
+from fakereal.runs.commands import testing_command
 
 
 def print_summary(cfg: DictConfig, metrics: dict[str, Any], out: Path) -> None:

@@ -10,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch.loggers import Logger, MLFlowLogger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from fakereal.config.errors import UserError, installing
+from fakereal.runtime.errors import UserError, installing
 from fakereal.sweeps.jobs import in_sweep
 
 log = logging.getLogger(__name__)

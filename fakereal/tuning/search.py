@@ -22,9 +22,9 @@ from optuna.samplers import BruteForceSampler
 from optuna.trial import Trial, TrialState
 
 from fakereal.config.build import build
-from fakereal.config.errors import UserError
 from fakereal.config.schema import annotations_of, check, resolved
 from fakereal.config.search import SEARCH_KEYS
+from fakereal.runtime.errors import UserError
 from fakereal.sweeps.results import report
 from fakereal.tuning.grid import combinations
 from fakereal.tuning.space import Space, parse_space

@@ -7,8 +7,8 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 
-from fakereal.config.errors import UserError
 from fakereal.config.search import SEARCH_KEYS
+from fakereal.runtime.errors import UserError
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

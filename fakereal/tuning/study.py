@@ -15,13 +15,13 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
 
-from fakereal.config.errors import UserError, first_line
-from fakereal.data.store.sources import printable
 from fakereal.evaluation.monitor import mode_of
-from fakereal.reporting.folders import JOURNAL
-from fakereal.reporting.runs import flat
-from fakereal.reporting.settings import ignored
+from fakereal.runs.folders import JOURNAL
+from fakereal.runs.settings import ignored
+from fakereal.runs.trained import flat
+from fakereal.runtime.errors import UserError, first_line
 from fakereal.runtime.files import replace
+from fakereal.runtime.text import printable
 from fakereal.tuning.space import Space
 
 log = logging.getLogger(__name__)

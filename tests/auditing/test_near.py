@@ -10,12 +10,12 @@ from PIL import Image
 from fakereal.auditing import near
 from fakereal.auditing.near import close_pairs, correlate
 from fakereal.auditing.pixels import perceptual_hashes, pixel_facts
+from fakereal.data.image_set import InMemory
 from fakereal.data.pixel_statistics import power_spectrum, to_grey
-from fakereal.data.synthetic import Generated
 
 
-def held(pixels: np.ndarray) -> Generated:
-    return Generated(pixels, np.zeros(len(pixels), int))
+def held(pixels: np.ndarray) -> InMemory:
+    return InMemory(pixels, np.zeros(len(pixels), int))
 
 
 def hashes(*images: Image.Image) -> np.ndarray:

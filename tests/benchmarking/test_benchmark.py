@@ -11,7 +11,7 @@ import torch
 from fakereal.benchmarking.bench import Bench, Row
 from fakereal.benchmarking.figures.training import BETWEEN
 from fakereal.benchmarking.table import cells, read, write
-from fakereal.config.errors import UserError
+from fakereal.runtime.errors import UserError
 
 
 def test_a_ratio_is_taken_round_by_round():

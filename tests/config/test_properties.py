@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from fakereal.config.argv import quote_paths
-from fakereal.config.errors import UserError
 from fakereal.config.schema import check
+from fakereal.runtime.errors import UserError
 
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters=","), min_size=1)
 ODD = st.text(string.ascii_letters + string.digits + "()[]{}'\"\\=:;!@#%^&*~ -+.$/", min_size=1)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from fakereal.config.errors import UserError
 from fakereal.config.ranks import from_outside, rank, started
+from fakereal.runtime.errors import UserError
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 
 import fakereal.config
-from fakereal.config.errors import UserError
 from fakereal.config.schema import SPECIAL, annotations_of, check
+from fakereal.runtime.errors import UserError
 
 CONF = Path(fakereal.config.CONF)
 FILES = sorted(path.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml"))

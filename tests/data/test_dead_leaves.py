@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from fakereal.config.errors import UserError
 from fakereal.data.dead_leaves import RADII, paint_leaves, place_leaves, synthetic_images
 from fakereal.data.upsampling import downsample, resynthesise, upsample
+from fakereal.runtime.errors import UserError
 
 SIZE = 32
 

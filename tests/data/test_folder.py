@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from fakereal.config.errors import UserError
 from fakereal.data import cifake as cifake_module
 from fakereal.data.cifake import Cifake, cifar_class
 from fakereal.data.folder import Folder
 from fakereal.data.folder_names import FAKE_NAMES, IGNORED, REAL_NAMES, UNSPLIT, FolderNames
+from fakereal.runtime.errors import UserError
 
 
 @pytest.mark.parametrize(

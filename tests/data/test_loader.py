@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from fakereal.data.image_set import InMemory
 from fakereal.data.loader import EpochBatches, Loader, Split
-from fakereal.data.synthetic import Generated
 
 
 def positions(batches):
@@ -74,12 +74,12 @@ def test_ranks_share_the_batches_of_one_device():
 @pytest.fixture
 def images():
     pixels = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 3), dtype=np.uint8)
-    return Generated(pixels, np.arange(50) % 2 == 0)
+    return InMemory(pixels, np.arange(50) % 2 == 0)
 
 
 def test_the_next_batch_is_expected_while_one_is_used(images, monkeypatch):
     rows, told = np.arange(10, 50), []
-    monkeypatch.setattr(Generated, "expect", lambda self, rows: told.append(rows.tolist()))
+    monkeypatch.setattr(InMemory, "expect", lambda self, rows: told.append(rows.tolist()))
     batches = EpochBatches(40, 16, shuffle=True, seed=3)
     dealt = [rows[batch["index"]].tolist() for batch in Loader(Split(images, rows), batches)]
     assert told == dealt[1:]

@@ -6,7 +6,7 @@ from PIL import Image
 
 from fakereal.data.store.decode import Resize
 from fakereal.explanation.overlay import at_own_size, colour_bar, overlay
-from fakereal.reporting.thumbnails import enlarged, thumbnail
+from fakereal.presentation.thumbnails import enlarged, thumbnail
 
 
 @pytest.mark.parametrize("aspect", ["squash", "crop", "pad"])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fakereal.data.synthetic import Generated
+from fakereal.data.image_set import InMemory
 from fakereal.exploring.charts import sheet
 from fakereal.exploring.measures import Measure, correlations, spread
 from fakereal.exploring.pixels import class_means
@@ -75,7 +75,7 @@ def test_images_that_were_never_files_and_one_class_alone(run, tmp_path, image_t
 def test_means_do_not_depend_on_batches(monkeypatch):
     pixels = np.random.default_rng(0).integers(0, 256, (50, 16, 16, 3), dtype=np.uint8)
     label = np.arange(50) % 2
-    images = Generated(pixels, label)
+    images = InMemory(pixels, label)
     done = []
     whole = class_means(images, label, done.append)["FAKE"]
     monkeypatch.setattr("fakereal.data.passes.BATCH_BYTES", 7 * 16 * 16 * 3)
@@ -92,7 +92,7 @@ def test_stripes_have_their_power_where_they_repeat():
     pixels = np.zeros((4, 16, 16, 3), np.uint8)
     pixels[:, :, ::2] = 255  # eight cycles an image, across
     label = np.zeros(4, int)
-    spectrum = class_means(Generated(pixels, label), label, lambda done: None)["REAL"].spectrum
+    spectrum = class_means(InMemory(pixels, label), label, lambda done: None)["REAL"].spectrum
     assert np.unravel_index(spectrum.argmax(), spectrum.shape) == (8, 0)
     assert spectrum.sum() == pytest.approx(16 * 16 * 0.25, rel=1e-3), "Parseval: the variance of zeros and ones"
     assert spectrum.max() == pytest.approx(spectrum.sum(), rel=1e-3)

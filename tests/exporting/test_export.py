@@ -171,8 +171,8 @@ def test_bad_input(run, checkpoint, tmp_path, words, said):
 
 @pytest.mark.parametrize("off", [0.01, float("nan")])
 def test_a_file_that_answers_otherwise_is_removed(tmp_path, images, off):
-    from fakereal.config.errors import UserError
     from fakereal.exporting.run import compare
+    from fakereal.runtime.errors import UserError
 
     file = tmp_path / "model.onnx"
     file.touch()

@@ -11,10 +11,10 @@ import torchvision
 import yaml
 from torch import nn
 
-from fakereal.config.errors import UserError
 from fakereal.models.backbones import create_backbone, eval_frozen_modules, set_frozen
 from fakereal.models.backbones.cnn import CNN, Shortcut
 from fakereal.models.backbones.layers import GridPool
+from fakereal.runtime.errors import UserError
 
 OURS = ["lenet5", "alexnet", "cnn"]
 CONFIGS = sorted(path for path in (Path(__file__).parents[2] / "conf/model").glob("*.yaml") if path.stem != "timm")

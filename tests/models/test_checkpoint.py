@@ -7,8 +7,8 @@ import zipfile
 import pytest
 import torch
 
-from fakereal.config.errors import UserError
 from fakereal.models.checkpoint import load_classifier, read_checkpoint
+from fakereal.runtime.errors import UserError
 
 
 def refusal(path) -> str:

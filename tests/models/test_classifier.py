@@ -11,11 +11,11 @@ from hydra import compose, initialize_config_dir
 
 import fakereal.config
 from fakereal.config.build import build
-from fakereal.config.errors import UserError
 from fakereal.evaluation.evaluation import Evaluation
 from fakereal.evaluation.metrics import binary_metrics, training_metrics
 from fakereal.models.classifier import Classifier
 from fakereal.models.epoch_figures import EpochFigures, Seen
+from fakereal.runtime.errors import UserError
 
 CONF = Path(fakereal.config.CONF)
 NETWORKS = sorted({path.stem for path in (CONF / "model").glob("*.yaml")} - {"timm"})

@@ -12,10 +12,10 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from fakereal.config.errors import UserError
 from fakereal.models.backbones import create_backbone
 from fakereal.models.backbones.download import _answers
 from fakereal.models.classifier import Classifier
+from fakereal.runtime.errors import UserError
 
 PROXIES = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"]
 

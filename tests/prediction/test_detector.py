@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 import fakereal
-from fakereal.config.errors import UserError
+from fakereal.runtime.errors import UserError
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from fakereal.config.errors import UserError
 from fakereal.prediction.images import Images
+from fakereal.runtime.errors import UserError
 
 
 @pytest.fixture

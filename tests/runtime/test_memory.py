@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from fakereal.config.errors import UserError
+from fakereal.runtime.errors import UserError
 from fakereal.runtime.memory import explained_out_of_memory, released
 
 FAULTS = """

@@ -10,8 +10,8 @@ import torch
 from lightning import Fabric
 from PIL import Image
 
-from fakereal.evaluation.ensemble import load_members
-from fakereal.evaluation.reference import fit_reference, pixel_statistics
+from fakereal.models.ensemble import load_members
+from fakereal.models.reference import fit_reference, pixel_statistics
 
 pytest.importorskip("gradio")
 from fakereal.serving import limits

@@ -14,8 +14,8 @@ import torch
 from omegaconf import OmegaConf
 from torch import nn
 
-from fakereal.config.errors import UserError
 from fakereal.data.loader import EpochBatches
+from fakereal.runtime.errors import UserError
 from fakereal.training.refusals import on_several_devices
 from fakereal.training.spawned import _pickled
 

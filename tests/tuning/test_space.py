@@ -3,7 +3,7 @@
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from fakereal.config.errors import UserError
+from fakereal.runtime.errors import UserError
 from fakereal.tuning.space import parse_space
 
 

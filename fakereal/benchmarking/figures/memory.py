@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fakereal.benchmarking.bench import MANY, Bench, Row
 from fakereal.benchmarking.figures.training import work
-from fakereal.config.errors import UserError, installing
+from fakereal.runtime.errors import UserError, installing
 
 GB = 10**9
 TENTH = 0.1  # seconds between two looks at the memory

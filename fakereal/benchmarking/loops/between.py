@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from fakereal.benchmarking.loops.limit import BareLoop
-from fakereal.data.store.store import write_json
+from fakereal.runtime.files import write_json
 
 EACH = 4  # steps of one, then of the other
 EACH_OF_GPU = 50  # which is waited for after them: what it does while the next are prepared shows in fewer too little

@@ -30,7 +30,7 @@ def forward(checkpoint: str, images: int, batch: int, overrides: list[str]) -> N
 
     from fakereal.benchmarking.loops.task import composed
     from fakereal.config.build import build
-    from fakereal.evaluation.ensemble import Ensemble, load_members
+    from fakereal.models.ensemble import Ensemble, load_members
     from fakereal.runtime.memory import keep_freed_memory
 
     cfg = composed("predict", [f"ckpt_path={checkpoint}", "images=.", *overrides])

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 
-from fakereal.config.errors import UserError, installing
 from fakereal.data.alone import alone
 from fakereal.data.download.transfer import SourceError, cannot_write, fetch
+from fakereal.runtime.errors import UserError, installing
 
 log = logging.getLogger(__name__)
 

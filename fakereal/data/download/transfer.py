@@ -10,9 +10,9 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from fakereal import __version__
-from fakereal.config.errors import UserError
 from fakereal.data.download.part import Part
 from fakereal.data.progress import progress
+from fakereal.runtime.errors import UserError
 from fakereal.runtime.tls import tls
 
 log = logging.getLogger(__name__)

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from io import BufferedReader
 from pathlib import Path
 
-from fakereal.config.errors import UserError
 from fakereal.data.store.rgb import MAX_BYTES, too_large
-from fakereal.data.store.sources import BadSource, File, is_hidden, other_ending, printable
+from fakereal.data.store.sources import BadSource, File, is_hidden, other_ending
 from fakereal.data.store.tar import read_tar
+from fakereal.runtime.errors import UserError
+from fakereal.runtime.text import printable
 
 ZIP = (b"PK\3\4", b"PK\5\6")  # first bytes; the first name in a tar may begin with PK too
 UNSAFE = re.compile(r"[A-Za-z]:[/\\]|[/\\]|(.*[/\\])?\.\.([/\\]|\Z)", re.DOTALL)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Literal
 from uuid import uuid4
 
-from fakereal.config.errors import UserError
 from fakereal.data.alone import alone
 from fakereal.data.folder_names import FolderNames
 from fakereal.data.progress import share_done
@@ -22,8 +21,10 @@ from fakereal.data.store.decode import BadImage, Resize
 from fakereal.data.store.draft import Draft
 from fakereal.data.store.entries import Entries, Unreadable, open_source, unreadable
 from fakereal.data.store.parallel import decode_all
-from fakereal.data.store.sources import BadSource, printable
+from fakereal.data.store.sources import BadSource
 from fakereal.data.store.store import FORMAT, Store, content_digest, open_store, seal, write_array
+from fakereal.runtime.errors import UserError
+from fakereal.runtime.text import printable
 
 log = logging.getLogger(__name__)
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

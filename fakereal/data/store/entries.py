@@ -11,7 +11,8 @@ from fakereal import CLASSES
 from fakereal.data.folder_names import IGNORED, SPLIT_NAMES, UNSPLIT, FolderNames
 from fakereal.data.store.archives import ArchiveSource
 from fakereal.data.store.decode import BadImage
-from fakereal.data.store.sources import BadSource, FolderSource, Source, printable
+from fakereal.data.store.sources import BadSource, FolderSource, Source
+from fakereal.runtime.text import printable
 
 log = logging.getLogger(__name__)
 LISTED = 1000  # bad files named in a message

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
-from fakereal.config.errors import UserError
 from fakereal.data.store import worker
 from fakereal.data.store.decode import BadImage, Decoded, Resize, decode_many
 from fakereal.data.store.entries import Entry
-from fakereal.data.store.sources import printable
+from fakereal.runtime.errors import UserError
+from fakereal.runtime.text import printable
 
 Images = Iterator[tuple[Entry, Decoded | BadImage]]
 

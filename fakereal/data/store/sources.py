@@ -12,9 +12,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple, Protocol, Self
 
-from fakereal.config.errors import UserError
 from fakereal.data.store.decode import BadImage
 from fakereal.data.store.rgb import image_extensions
+from fakereal.runtime.errors import UserError
+from fakereal.runtime.text import printable
 
 ASKED, ASKING = 256, 32  # files that are asked for one after the other, and threads that ask
 SLOW = 1e-4  # seconds a file
@@ -152,14 +153,6 @@ def other_ending(name: str) -> str:
     """The ending, in lower case, that tells that a file is no image; empty where it has an image's or none."""
     ending = os.path.splitext(name)[1].lower()
     return "" if ending in image_extensions() else ending
-
-
-def printable(name: object) -> str:
-    """A name for messages: what no terminal or log file could show is escaped."""
-    text = str(name)
-    if text.isprintable():  # nearly all are, and many are printed
-        return text
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def roots_of(root: str | Sequence[str]) -> tuple[Path, ...]:

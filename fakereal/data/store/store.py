@@ -5,7 +5,6 @@ import io
 import json
 import logging
 import mmap
-import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from hashlib import sha256
@@ -16,7 +15,7 @@ import numpy as np
 
 from fakereal.data.image_set import ImageSet
 from fakereal.data.store.decode import hash_of
-from fakereal.runtime.files import replace
+from fakereal.runtime.files import write_json
 
 FORMAT = 2  # raised whenever a store of an earlier version must not be read
 
@@ -169,13 +168,3 @@ def write_array(path: Path, array: np.ndarray) -> None:
     buffer = io.BytesIO()
     np.save(buffer, array)
     path.write_bytes(buffer.getbuffer())
-
-
-def write_json(path: Path, value: object) -> None:
-    """JSON, replaced at once: a reader sees the old file or the new one, never a part."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(json.dumps(value, indent=1) + "\n")
-        replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

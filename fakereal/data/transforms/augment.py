@@ -11,8 +11,8 @@ import torch
 from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
-from fakereal.config.errors import UserError
 from fakereal.data.transforms import color, geometry
+from fakereal.runtime.errors import UserError
 
 # One column of draws per random decision, at its place whether it is used or not: switching one augmentation
 # on leaves the draws of the others alone. New ones go to the end.

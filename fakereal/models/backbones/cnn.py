@@ -7,8 +7,8 @@ from timm.layers import create_act_layer
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import Tensor, nn
 
-from fakereal.config.errors import UserError
 from fakereal.models.backbones.layers import GridPool, check_image_size
+from fakereal.runtime.errors import UserError
 
 GRID = 4  # the map that the hidden layer sees; of three blocks at 32 px it is the map itself
 

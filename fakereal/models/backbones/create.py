@@ -11,12 +11,12 @@ from safetensors import SafetensorError
 from timm.models import model_entrypoint
 from torch import nn
 
-from fakereal.config.errors import UserError
 from fakereal.models.backbones.download import find_weights
 from fakereal.models.backbones.layers import calm_head, check_image_size
 from fakereal.models.backbones.names import resolve
 from fakereal.models.backbones.stem import Stem, use_small_stem
 from fakereal.models.backbones.weights import load_weights, read_weights
+from fakereal.runtime.errors import UserError
 
 # What must not be given as `model.backbone_kwargs`, and why not.
 _ELSEWHERE = {

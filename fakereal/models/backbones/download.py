@@ -17,7 +17,7 @@ from urllib.parse import urlparse
 import huggingface_hub
 import torch
 
-from fakereal.config.errors import UserError
+from fakereal.runtime.errors import UserError
 from fakereal.runtime.tls import tls
 
 TIMEOUT = 5.0  # seconds

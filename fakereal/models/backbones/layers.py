@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from fakereal.config.errors import UserError
+from fakereal.runtime.errors import UserError
 
 LOUD = 2.0  # standard deviation; other networks' logits spread by 0.1 to 0.7
 

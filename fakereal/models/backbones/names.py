@@ -17,8 +17,8 @@ from timm.models import (
     split_model_name_tag,
 )
 
-from fakereal.config.errors import UserError
 from fakereal.models.backbones.download import cached_on_hub, hub_answers
+from fakereal.runtime.errors import UserError
 
 NETWORKS = "fakereal.networks"
 HUB = "hf-hub:"

@@ -5,7 +5,7 @@ from typing import Literal
 from timm.models.resnet import ResNet
 from torch import Tensor, nn
 
-from fakereal.config.errors import UserError
+from fakereal.runtime.errors import UserError
 
 Stem = Literal["default", "cifar", "half"]
 STRIDES = {"cifar": 1, "half": 2}

@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from fakereal.config.errors import UserError
 from fakereal.models.backbones.freeze import classifiers
 from fakereal.models.backbones.stem import Stem, centre_stem
+from fakereal.runtime.errors import UserError
 
 log = logging.getLogger(__name__)
 

@@ -20,10 +20,10 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from fakereal.config.errors import UserError
 from fakereal.data.download import transfer
 from fakereal.data.download.download import MANUAL, Archive, KaggleDataset, cifake_sources, fetch_first, is_archive
 from fakereal.data.download.transfer import SourceError, fetch
+from fakereal.runtime.errors import UserError
 
 
 @dataclass

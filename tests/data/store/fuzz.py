@@ -26,10 +26,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fakereal.config.errors import UserError
 from fakereal.data.store.archives import ArchiveSource
 from fakereal.data.store.decode import Resize, decode
 from fakereal.data.store.rgb import BadImage
+from fakereal.runtime.errors import UserError
 
 SECONDS = 10.0  # that an input may take; a megapixel image takes a hundredth of one
 HEADER = 128  # bytes in which half of the alterations fall

@@ -21,7 +21,6 @@ import pytest
 from PIL import Image
 
 from fakereal import CLASSES
-from fakereal.config.errors import UserError
 from fakereal.data.folder_names import UNSPLIT, FolderNames
 from fakereal.data.store import decode as decode_module
 from fakereal.data.store import draft, parallel, rgb
@@ -31,6 +30,7 @@ from fakereal.data.store.entries import Entry
 from fakereal.data.store.parallel import decode_all
 from fakereal.data.store.rgb import BadImage
 from fakereal.data.store.sources import BadSource
+from fakereal.runtime.errors import UserError
 
 linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
 

@@ -1,15 +1,14 @@
 """A finished store: what it gives, and when it is believed."""
 
-import errno
 import json
 import os
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fakereal.data.store.store import Store, content_digest, open_store, write_json
+from fakereal.data.store.store import Store, content_digest, open_store
+from fakereal.runtime.files import write_json
 
 
 @pytest.fixture
@@ -132,27 +131,3 @@ def test_what_is_no_store_at_all(tmp_path):
         (tmp_path / name).write_bytes(b"nonsense")
     store, reason = open_store(tmp_path, "x")
     assert store is None and reason.startswith("it is damaged")
-
-
-def test_json_is_replaced_at_once_or_not_at_all(tmp_path):
-    path = tmp_path / "x.json"
-    write_json(path, {"a": 1})
-    with pytest.raises(TypeError):
-        write_json(path, {"a": object()})
-    assert json.loads(path.read_text()) == {"a": 1}
-    assert [other.name for other in tmp_path.iterdir()] == ["x.json"]
-
-
-def test_a_full_disk_leaves_the_json_before(tmp_path, monkeypatch):
-    path = tmp_path / "metrics.json"
-    write_json(path, {"a": 1})
-    write = Path.write_text
-
-    def cut(self, text, **options):
-        write(self, text[: len(text) // 2], **options)
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_text", cut)
-    with pytest.raises(OSError, match="No space"):
-        write_json(path, {"a": 2})
-    assert json.loads(path.read_text()) == {"a": 1}

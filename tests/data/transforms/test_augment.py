@@ -14,9 +14,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
-from fakereal.config.errors import UserError
 from fakereal.data.draws import uniforms
 from fakereal.data.transforms.augment import COLUMNS, Augment
+from fakereal.runtime.errors import UserError
 
 CONF = Path(__file__).parents[3] / "conf"
 ALONE = {

@@ -1,0 +1,1 @@
+"""What people look at: pages of blocks, plots, tables, and what is printed."""

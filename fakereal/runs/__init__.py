@@ -1,0 +1,1 @@
+"""The directories that commands leave, as values: what was trained, tested and looked at, and by which command."""

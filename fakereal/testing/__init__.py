@@ -1,0 +1,1 @@
+"""One look at a test split: which images, clean or corrupted, what is answered, and the figures of that."""
