@@ -8,6 +8,7 @@ from fakereal.auditing.features import FILE, PIXEL
 from fakereal.auditing.logistic import Classifier, fit_logistic
 from fakereal.evaluation.calibration import sigmoid
 from fakereal.evaluation.evaluation import Evaluation
+from fakereal.runs.images import Images
 from fakereal.runs.ledger import FIGURES
 
 MAJORITY = "majority"
@@ -52,8 +53,8 @@ def _figures(evaluation: Evaluation, prefix: str) -> dict[str, Any]:
     return {prefix + name: value for name, value in named.items()}
 
 
-def look(found: dict[str, dict[str, Any]], digest: str) -> dict[str, Any]:
+def look(found: dict[str, dict[str, Any]], images: Images) -> dict[str, Any]:
     """What the ledger is told of a look at test: by the figures of validation's best, where there is one."""
     best = max(found.values(), key=lambda figures: figures["val/accuracy"], default={"title": "shortcuts alone"})
-    said = {"checkpoint": f"baseline: {best['title']}", "checkpoint_digest": DIGEST, "data_digest": digest}
+    said = {"checkpoint": f"baseline: {best['title']}", "checkpoint_digest": DIGEST, **images.named()}
     return said | {name: best[name] for name in FIGURES if name in best}

@@ -17,6 +17,7 @@ from fakereal.config.schema import check
 from fakereal.presentation.content import Verdict, Verdicts
 from fakereal.presentation.page import write_pages
 from fakereal.presentation.terminal import result_console
+from fakereal.runs.images import Images
 from fakereal.runs.ledger import check_ledger, record_look
 from fakereal.runtime.environment import prepare
 from fakereal.runtime.files import write_json
@@ -40,7 +41,7 @@ def audit(cfg: DictConfig) -> dict[str, Any]:
     figures = as_json(found, lines) | {"duplicates_csv_complete": complete, "seconds": time.monotonic() - begun}
     write_json(out / "audit.json", figures)
     if found.measured_on == "test" or any("test/accuracy" in said for said in found.baselines.values()):
-        record_look(Path(cfg.ledger), look(found.baselines, found.data.images.digest), out)
+        record_look(Path(cfg.ledger), look(found.baselines, Images.of_data(found.data.describe())), out)
     _print(first, lines, out / "audit.html")
     return figures
 

@@ -16,7 +16,7 @@ from fakereal.runtime.text import printable
 
 log = logging.getLogger(__name__)
 
-# Of all 120,000 decoded images with split and label, see store.content_digest.
+# Of all 120,000 decoded images with split and label, see image_set.content_digest.
 DIGEST = "45e152abf4de54c6df645f6eaf72c7be5fb57f5d726c5a8b66c5d1d6a9ce5309"
 # Of CIFAR-10, in the order of the numbers in CIFAKE's file names: "0001.jpg" is an airplane, "0001 (10).jpg" a truck.
 CIFAR_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

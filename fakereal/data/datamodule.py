@@ -241,9 +241,10 @@ class ImageDataModule(L.LightningDataModule):
         return "/".join(folder for folder in name.split("/")[:-1] if folder.lower() not in SPLIT_NAMES)
 
     def describe(self) -> dict[str, Any]:
-        """Digest and counts, for provenance."""
+        """Digests and counts, for provenance."""
         counts = {
             name: {cls: int((split.labels == label).sum()) for label, cls in enumerate(CLASSES)}
             for name, split in self.splits.items()
         }
-        return {"class": type(self).__name__, "digest": self.images.digest, "splits": counts}
+        digests = {"digest": self.images.digest, "files": self.images.files_digest}
+        return {"class": type(self).__name__, **digests, "splits": counts}

@@ -1,6 +1,7 @@
 """What a data module opens: images in rows."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from hashlib import blake2b, sha256
 
 import numpy as np
@@ -19,6 +20,11 @@ class ImageSet:
     names: list[str]
     digest: str
 
+    @cached_property
+    def files_digest(self) -> str:
+        """Of the files that the images come from, with split and label: the same at whatever size they are stored."""
+        return content_digest(self.table, "hash")
+
     def gather(self, rows: np.ndarray) -> np.ndarray:
         """Pixels (B, size, size, 3) uint8."""
         raise NotImplementedError
@@ -29,6 +35,15 @@ class ImageSet:
     def as_they_lie(self, rows: np.ndarray) -> np.ndarray:
         """The rows in the order in which they are read soonest."""
         return rows
+
+
+def content_digest(table: np.ndarray, column: str) -> str:
+    """SHA-256 over (split, label, one of the hashes) of all images of a table (N,), sorted."""
+    order = np.lexsort((table[column], table["label"], table["split"]))
+    state = sha256()
+    for name in ("split", "label", column):
+        state.update(table[name][order].tobytes())
+    return state.hexdigest()
 
 
 class InMemory(ImageSet):

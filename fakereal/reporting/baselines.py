@@ -6,6 +6,7 @@ from typing import Any
 
 from fakereal.config.shell import pasted
 from fakereal.runs.folders import Unusable, expand, read_json, require, results_below
+from fakereal.runs.images import Images
 from fakereal.runs.trained import LeftOut, Run
 
 FIGURES = tuple(f"{name}{end}" for name in ("accuracy", "auroc") for end in ("", "_low", "_high"))
@@ -39,7 +40,7 @@ def read_baselines(audits: Any, runs: list[Run]) -> tuple[Baselines, list[LeftOu
             continue
         try:
             said = read_json(path)
-            if _digest(said) == runs[0].data_digest:
+            if _of_the_same(said, runs[0]):
                 found.append((path.stat().st_mtime, folder, _figures(said)))
         except Unusable as reason:
             left_out.append(LeftOut(str(folder), f"an audit: {reason}"))
@@ -51,9 +52,9 @@ def read_baselines(audits: Any, runs: list[Run]) -> tuple[Baselines, list[LeftOu
     return Baselines(folder, dict(ordered), command), left_out
 
 
-def _digest(said: dict[str, Any]) -> Any:
+def _of_the_same(said: dict[str, Any], run: Run) -> bool:
     data = said.get("data")
-    return data.get("digest") if isinstance(data, dict) else None
+    return isinstance(data, dict) and "digest" in data and Images.of_data(data).same_as(run.images)
 
 
 def _figures(said: dict[str, Any]) -> dict[str, dict[str, Any]]:

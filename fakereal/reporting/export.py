@@ -18,7 +18,7 @@ def write_results(found: Findings, path: Path) -> None:
     rows = [_row(found, run) for run in found.runs]
     for name, figures in found.baselines.figures.items():
         named = {key: value for key, value in figures.items() if key != "title"}
-        rows.append({"run": f"baseline {name}", **named, "data_digest": found.runs[0].data_digest})
+        rows.append({"run": f"baseline {name}", **named, "data_digest": found.runs[0].images.stored})
     header = list(dict.fromkeys(key for row in rows for key in row))
     write_rows(path, rows, header)
 
@@ -35,4 +35,4 @@ def _row(found: Findings, run: Run) -> dict[str, Any]:
     if figure := published([run], found.tests.of_run):
         row |= {"published": figure.accuracy, "published_split": figure.split, "published_lies": figure.verdict}
         row["published_source"] = figure.source
-    return row | {"data_digest": run.data_digest, "device": run.provenance.get("device", "")}
+    return row | {"data_digest": run.images.stored, "device": run.provenance.get("device", "")}

@@ -104,7 +104,7 @@ def gather(cfg: DictConfig) -> Findings:
     tests, problems = _tests(cfg, [folder for folder in folders if commands[folder] == "test"], runs)
     baselines, unread = read_baselines(resolved(cfg.audits), runs)
     left_out += problems + unread
-    looks = looks_at(runs[0].data_digest, Path(cfg.ledger))
+    looks = looks_at(runs[0].images, Path(cfg.ledger))
     counts = Counter(map(members_of, looks))
     for test in (*tests.of_run.values(), *tests.ensembles):
         test.looks = max(test.looks, counts[test.digests])
@@ -152,7 +152,7 @@ def _compare(cfg: DictConfig, runs: list[Run], tests: Joined) -> Pairs:
     own |= {test: test for test in ensembles}
     others: dict[Any, dict[Any, Tested]] = defaultdict(dict)
     for _, test, _ in tests.elsewhere:
-        others[test.metrics["data_digest"], test.metrics["test/images"]][test] = test
+        others[test.images.files or test.images.stored, test.metrics["test/images"]][test] = test
     with bar("Resampling the tests", 1.0) as advance:
         return compare([own, *others.values()], cfg.resamples, cfg.seed, advance)
 

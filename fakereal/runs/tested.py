@@ -10,6 +10,7 @@ import numpy as np
 
 from fakereal import CLASSES
 from fakereal.runs.folders import Unusable, read_json, require
+from fakereal.runs.images import Images
 from fakereal.runs.ledger import members_of
 from fakereal.runs.trained import LeftOut, Run
 
@@ -32,6 +33,10 @@ class Tested:
     metrics: dict[str, Any]
     provenance: dict[str, Any]
     looks: int = 1
+
+    @property
+    def images(self) -> Images:
+        return Images.of(self.metrics)
 
     @property
     def digests(self) -> tuple[str, ...]:
@@ -119,7 +124,7 @@ def join(tests: list[Tested], runs: list[Run]) -> Joined:
 
 def _elsewhere(test: Tested, run: Run) -> str:
     """Why a test is not one on the test split of the run's data; empty where it is."""
-    if test.metrics["data_digest"] != run.data_digest:
+    if not test.images.same_as(run.images):
         return "other images"
     if test.seen:
         return f"another split of the same images, {test.seen:,} of them trained or validated on"

@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,11 +18,11 @@ from fakereal.runs.folders import (
     read_yaml,
     require,
 )
+from fakereal.runs.images import Images
 
 REQUIRED = ("val/accuracy", "val/auroc", "val/loss", "val/images", "epochs", "parameters")
 CHECKPOINT = ("checkpoint", "checkpoint_digest")
 OPTIONAL = ("train_seconds", "images_per_second", "best_epoch", "val/tn", "val/fp", "val/fn", "val/tp")
-STORED = ("data.size", "data.aspect", "data.filter")
 
 
 class LeftOut(NamedTuple):
@@ -51,9 +52,9 @@ class Run:
     provenance: dict[str, Any]
     name: str = ""
 
-    @property
-    def data_digest(self) -> str:
-        return self.provenance["data"]["digest"]
+    @cached_property
+    def images(self) -> Images:
+        return Images.of_data(self.provenance["data"])
 
     @property
     def time(self) -> str:
@@ -130,28 +131,22 @@ def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def of_one_dataset(runs: list[Run]) -> tuple[list[Run], list[LeftOut]]:
-    """The runs on the data of most of them (of the newest run where two have as many); the others are left out."""
-    counts = Counter(run.data_digest for run in runs)
+    """The runs on the images of most of them (of the newest run where two have as many); the others are left out."""
+    stored = Counter(run.images for run in runs)
+    counts = {one: sum(n for other, n in stored.items() if other.same_as(one)) for one in stored}
     most = max(counts.values(), default=0)
-    newest = max((run for run in runs if counts[run.data_digest] == most), key=lambda run: run.time, default=None)
-    kept = [run for run in runs if run.data_digest == newest.data_digest] if newest else []
+    newest = max((run for run in runs if counts[run.images] == most), key=lambda run: run.time, default=None)
+    kept = [run for run in runs if run.images.same_as(newest.images)] if newest else []
     others = [
         LeftOut(
             str(run.folder),
-            f"trained on other data ({run.provenance['data'].get('class')} {run.data_digest[:12]}; this report: "
-            f"{newest.data_digest[:12]}){_stored_otherwise(run, newest)}. Report it by itself: runs={run.folder}",
+            f"trained on other data ({run.provenance['data'].get('class')} {run.images.stored[:12]}; this report: "
+            f"{newest.images.stored[:12]}). Report it by itself: runs={run.folder}",
         )
         for run in runs
         if run not in kept
     ]
     return kept, others
-
-
-def _stored_otherwise(run: Run, other: Run) -> str:
-    """By which settings even the same files become other images; empty where these are the same."""
-    keys = [key for key in STORED if run.config.get(key) != other.config.get(key)]
-    said = ", ".join(f"{key}={run.config.get(key)}, not {other.config.get(key)}" for key in keys)
-    return f": images are stored with {said}" if said else ""
 
 
 def name_runs(runs: list[Run]) -> None:

@@ -21,6 +21,7 @@ from fakereal.models.checkpoint import Loaded
 from fakereal.models.ensemble import combine, load_members, mean_threshold
 from fakereal.models.far import Far, FarImages
 from fakereal.presentation.rows import write_rows
+from fakereal.runs.images import Images
 from fakereal.runs.ledger import check_ledger, record_look
 from fakereal.runs.provenance import provenance
 from fakereal.runtime.environment import prepare
@@ -68,7 +69,7 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     distance = {f"test/far/{name}": figure for name, figure in far.figures().items()}
     metrics = {**evaluation.flat("test/"), **without_leaked(evaluation, data, trained), **distance, **origin(members)}
     metrics |= seen_in_training(data, trained)
-    metrics["data_digest"] = data.images.digest
+    metrics |= Images.of_data(data.describe()).named()
     entry, look = record_look(Path(cfg.ledger), metrics, out)
     names = [data.images.names[row] for row in split.rows]
     write_predictions(out / "predictions.csv", names, evaluation)

@@ -55,7 +55,7 @@ def test_without_an_audit_of_these_images_the_command_is_told(run, outputs, audi
     [command] = re.findall(r"python -m fakereal\.audit .*", markdown)
     assert command == "python -m fakereal.audit data=synthetic data.count=400" and len(rows) == 6
     other = json.loads((audited / "0" / "audit.json").read_text())
-    other["data"]["digest"] = "other"
+    other["data"] |= {"digest": "other", "files": "others"}
     (tmp_path / "outputs" / "audit" / "x").mkdir(parents=True)
     (tmp_path / "outputs" / "audit" / "x" / "audit.json").write_text(json.dumps(other))
     text, markdown, rows = reported(run, tmp_path, "audits=outputs/audit/x")

@@ -16,13 +16,14 @@ from uuid import uuid4
 
 from fakereal.data.alone import alone
 from fakereal.data.folder_names import FolderNames
+from fakereal.data.image_set import content_digest
 from fakereal.data.progress import share_done
 from fakereal.data.store.decode import BadImage, Resize
 from fakereal.data.store.draft import Draft
 from fakereal.data.store.entries import Entries, Unreadable, open_source, unreadable
 from fakereal.data.store.parallel import decode_all
 from fakereal.data.store.sources import BadSource
-from fakereal.data.store.store import FORMAT, Store, content_digest, open_store, seal, write_array
+from fakereal.data.store.store import FORMAT, Store, open_store, seal, write_array
 from fakereal.runtime.errors import UserError
 from fakereal.runtime.text import printable
 
@@ -182,7 +183,7 @@ def _write(recipe: Recipe, entries: Entries, fingerprint: str, folder: Path) -> 
     meta = {
         "format": FORMAT,
         "fingerprint": fingerprint,
-        "digest": content_digest(table),
+        "digest": content_digest(table, "pixel_hash"),
         **asdict(recipe.resize),
         "quantization": quantization,
         "skipped": bad,

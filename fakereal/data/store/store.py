@@ -94,15 +94,6 @@ class Store(ImageSet):
         return rows[np.argsort(self.rows[rows])]
 
 
-def content_digest(table: np.ndarray) -> str:
-    """SHA-256 over (split, label, pixel hash) of all images, sorted."""
-    order = np.lexsort((table["pixel_hash"], table["label"], table["split"]))
-    state = sha256()
-    for column in ("split", "label", "pixel_hash"):
-        state.update(table[column][order].tobytes())
-    return state.hexdigest()
-
-
 def seal(folder: Path, meta: dict) -> None:
     """Writes meta.json with what tells later whether the files and itself are still what they were."""
     meta = meta | {"stamp": _stamp(folder), "facts": _facts(folder)}

@@ -7,7 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
-from fakereal.data.store.store import Store, content_digest, open_store
+from fakereal.data.image_set import content_digest
+from fakereal.data.store.store import Store, open_store
 from fakereal.runtime.files import write_json
 
 
@@ -39,15 +40,16 @@ def test_gather_gives_writable_copies_in_the_order_asked_for(store):
 
 def test_the_digest_is_of_split_label_and_pixels_whatever_their_order(store):
     table = store.table.copy()
-    assert content_digest(table) == content_digest(table[::-1]) == store.digest
-    assert content_digest(table[:-1]) != store.digest
+    assert content_digest(table, "pixel_hash") == content_digest(table[::-1], "pixel_hash") == store.digest
+    assert content_digest(table[:-1], "pixel_hash") != store.digest
     for column in ("split", "label"):
         other = table.copy()
         other[column][0] ^= 1
-        assert content_digest(other) != store.digest
+        assert content_digest(other, "pixel_hash") != store.digest
     renamed = table.copy()
     renamed["hash"] = b"another encoding of the same pixels"[:16]
-    assert content_digest(renamed) == store.digest
+    assert content_digest(renamed, "pixel_hash") == store.digest
+    assert content_digest(renamed, "hash") != store.files_digest == content_digest(table, "hash")
 
 
 def test_an_untouched_store_is_believed(store):
