@@ -83,7 +83,7 @@ class Classifier(L.LightningModule):
         self.validation_figures = EpochFigures(binary_metrics(self.threshold).clone(prefix="val/"))
         self.val_logits, self.val_labels = (CatMetric(nan_strategy="disable") for _ in range(2))
         self.resumed: list[dict[str, Any]] | None = None  # the figures of a part of an epoch
-        self.planned: int | None = None  # steps of a schedule that is resumed
+        self.planned: dict[str, Any] = {}  # the state of a schedule that is resumed
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "_current_fx_name":  # Lightning's note of the hook that runs, forty times a step
@@ -231,8 +231,7 @@ class Classifier(L.LightningModule):
         else:
             self.trainer.datamodule.refuse_others(ours["data"], within_epoch="so_far" in ours)
         self.resumed = ours.get("so_far")
-        schedules = checkpoint.get("lr_schedulers") or [{}]
-        self.planned = schedules[0].get("total_steps")  # of OneCycleLR, which raises beyond them
+        self.planned = (checkpoint.get("lr_schedulers") or [{}])[0]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         if (data := self.trainer.datamodule) is None:

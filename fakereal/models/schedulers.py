@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Annotated, Any
 
@@ -68,21 +68,24 @@ def _stairs(milestones: tuple[float, ...], factor: float, done: float) -> float:
 
 
 def scheduled(
-    make: Callable, optimizer: Optimizer, total_steps: int, planned: int | None, trainer: L.Trainer
+    make: Callable, optimizer: Optimizer, total_steps: int, planned: Mapping[str, Any], trainer: L.Trainer
 ) -> dict[str, Any]:
     """A schedule and when Lightning is to step it: after each optimizer step, a ReduceLROnPlateau after each epoch's.
 
     `make` is called with the optimizer and, where it takes its length and none is given, with `total_steps` as that.
-    `planned`: the steps of the schedule that is resumed, if any; UserError where there are more now.
+    `planned`: the state of the schedule that is resumed, if any, whose length it keeps; UserError where it is to have
+    another one.
     """
-    if planned and planned < total_steps:
-        raise UserError(
-            f"The learning rate of this checkpoint was planned for {planned} steps, and here are {total_steps}: its "
-            "schedule has no more. Give trainer.max_epochs and data.batch_size as they were, or start anew with "
-            "init_from=CKPT."
-        )
     takes, given = inspect.signature(make).parameters, getattr(make, "keywords", {})
     schedule = make(optimizer, **{name: total_steps for name in LENGTHS if name in takes and name not in given})
+    for name in LENGTHS:
+        now = getattr(schedule, name, None)
+        if name in planned and now is not None and planned[name] != now:
+            raise UserError(
+                f"The learning rate of this checkpoint was planned for {planned[name]} steps (scheduler.{name}), and "
+                f"here are {now}. Give trainer.max_epochs, data.batch_size and the scheduler as they were, or start "
+                "anew with init_from=CKPT."
+            )
     if not isinstance(schedule, ReduceLROnPlateau):
         return {"scheduler": schedule, "interval": "step"}
     if (every := trainer.check_val_every_n_epoch) != 1:

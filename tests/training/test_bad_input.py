@@ -107,11 +107,19 @@ def test_what_only_a_sweep_or_a_checkpoint_understands_is_told(run, quick):
     told(run("train", *words, "data=checkpoint"), "names no images. Give data=cifake")
 
 
-def test_a_schedule_that_was_planned_for_fewer_steps_is_not_resumed(run, quick, tmp_path):
-    words = (*quick, "scheduler=onecycle")
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        ("scheduler=onecycle",),
+        ("scheduler=constant", "~scheduler.warmup", "scheduler._target_=torch.optim.lr_scheduler.CosineAnnealingLR"),
+    ],
+)
+def test_a_schedule_that_was_planned_for_fewer_steps_is_not_resumed(run, quick, tmp_path, schedule):
+    words = (*quick, *schedule)
     assert run("train", *words).code == 0
     before = (tmp_path / "run" / "metrics.json").read_bytes()
-    told(run("train", *words, "trainer.max_epochs=2", "ckpt_path=last"), "was planned for 5 steps", "init_from=")
+    refused = run("train", *words, "trainer.max_epochs=2", "ckpt_path=last")
+    told(refused, "was planned for 5 steps", "and here are 10", "init_from=")
     assert (tmp_path / "run" / "metrics.json").read_bytes() == before
 
 
