@@ -1,6 +1,5 @@
 """From a config node to the object it describes."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -25,10 +24,10 @@ def build(node: DictConfig | None, **extra: Any) -> Any:
             cause = cause.__cause__
         if node is not None and node.get("_target_") in TRAINERS and error.__cause__:
             said = first_line(error.__cause__).rstrip(".")
-            where = "trainer.accelerator, trainer.devices and trainer.strategy; trainer.accelerator=cpu runs anywhere"
-            if not re.search("accelerator|device|strategy|GPU|CUDA|MPS|XLA|TPU", said, re.IGNORECASE):
-                where = "trainer.*, callbacks and logger"
-            raise UserError(f"This trainer cannot be had: {said}. Look at {where}.") from None
+            raise UserError(
+                f"This trainer cannot be built: {said}. Look at trainer.*, callbacks and logger; "
+                "trainer.accelerator=cpu runs anywhere."
+            ) from None
         raise
 
 

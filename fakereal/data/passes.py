@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from fakereal.data.image_set import ImageSet
-from fakereal.data.store.parallel import cores
+from fakereal.runtime.hardware import cores
 
 Found = TypeVar("Found")
 BATCH_BYTES = 2**23  # of pixels: their floats fit the caches

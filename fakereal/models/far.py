@@ -12,12 +12,12 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from fakereal.data.store.parallel import cores
 from fakereal.evaluation.intervals import wilson
 from fakereal.models.backbones.layers import classifiers
 from fakereal.models.checkpoint import Loaded
 from fakereal.models.classifier import Classifier
 from fakereal.models.reference import FEWEST, Reference, pixel_statistics, unit
+from fakereal.runtime.hardware import cores
 
 log = logging.getLogger(__name__)
 # Of the images of training's own kind 1% to 2% lie far. Other seeds and splits of them moved that by less than a point.

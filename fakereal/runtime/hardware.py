@@ -1,7 +1,13 @@
 """What the machine at hand does best."""
 
+import os
 from functools import cache
 from typing import Any
+
+
+def cores() -> int:
+    """Cores this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache
@@ -31,7 +37,6 @@ def _cpu_has_bf16(cpu: Any) -> bool:
 
 def hardware() -> dict[str, str | int]:
     """Processor, accelerator, cores and threads, for provenance."""
-    import os
     import platform
 
     import torch

@@ -10,6 +10,8 @@ import sys
 import time
 from typing import NamedTuple
 
+from fakereal.runtime.hardware import cores
+
 log = logging.getLogger(__name__)
 SAID = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")  # by whoever knows better
 BUSY = 0.4  # of a core, from which on others are in the way
@@ -50,12 +52,12 @@ def wait_asleep_among_others() -> None:
     """To be called before torch is imported: its threads read the setting once."""
     if "torch" in sys.modules or any(name in os.environ for name in SAID):
         return
-    cores, given = os.cpu_count() or 1, os.environ.get("OMP_NUM_THREADS", "")
-    threads = int(given) if given.isdecimal() else cores
+    there, given = os.cpu_count() or 1, os.environ.get("OMP_NUM_THREADS", "")
+    threads = int(given) if given.isdecimal() else cores()
     used = others()
-    if threads > 1 and used is not None and used > cores - threads + BUSY:
+    if threads > 1 and used is not None and used > there - threads + BUSY:
         os.environ["OMP_WAIT_POLICY"] = "passive"
         log.info(
             "Other programs use %.1f of %d cores: torch's threads wait for each other asleep (OMP_WAIT_POLICY=passive)",
-            used, cores,
+            used, there,
         )  # fmt: skip

@@ -28,9 +28,10 @@ def busy():
         program.wait()
 
 
-def policy(**given):
+def policy(cores=None, **given):
     env = {name: value for name, value in os.environ.items() if name not in (*SAID, "OMP_NUM_THREADS")} | given
-    done = subprocess.run([sys.executable, "-c", CODE], env=env, capture_output=True, text=True, timeout=60)
+    words, kept = [sys.executable, "-c", CODE], dict(env=env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(words, **kept, preexec_fn=cores and (lambda: os.sched_setaffinity(0, cores)))
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
 
@@ -41,6 +42,7 @@ def test_beside_busy_programs_threads_wait_asleep_unless_something_else_is_said(
     said, used = policy()
     assert said == "passive" and BUSY < float(used) < 1.2 * os.cpu_count()
     assert policy(OMP_NUM_THREADS="1")[0] == "None", "alone it waits for nobody"
+    assert policy(cores={min(os.sched_getaffinity(0))})[0] == "None", "on one core it has one thread"
     assert policy(OMP_WAIT_POLICY="active")[0] == "active"
     assert policy(GOMP_SPINCOUNT="1000")[0] == "None"
 

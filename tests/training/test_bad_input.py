@@ -125,7 +125,7 @@ def test_a_schedule_that_was_planned_for_fewer_steps_is_not_resumed(run, quick, 
 
 @pytest.mark.parametrize("word", ["trainer.strategy=banana", "trainer.devices=0", "trainer.accelerator=tpu"])
 def test_a_trainer_that_cannot_be_had_is_told(run, quick, word):
-    told(run("train", *quick, word), "This trainer cannot be had: ", "trainer.accelerator=cpu runs anywhere")
+    told(run("train", *quick, word), "This trainer cannot be built: ", "trainer.accelerator=cpu runs anywhere")
 
 
 def test_weights_alone_cannot_be_resumed(run, quick, trained_run):

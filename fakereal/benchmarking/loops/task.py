@@ -14,7 +14,7 @@ from torch import nn
 
 from fakereal.config import CONF
 from fakereal.config.build import build
-from fakereal.data.store.parallel import cores
+from fakereal.runtime.hardware import cores
 
 TRIED_AT_LEAST = 8  # batches, where an epoch has as many
 

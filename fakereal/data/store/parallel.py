@@ -1,7 +1,6 @@
 """Decoding many files: in this process, or what takes long in one process a core."""
 
 import multiprocessing
-import os
 import sys
 import time
 from collections import deque
@@ -13,6 +12,7 @@ from fakereal.data.store import worker
 from fakereal.data.store.decode import BadImage, Decoded, Resize, decode_many
 from fakereal.data.store.entries import Entry
 from fakereal.runtime.errors import UserError
+from fakereal.runtime.hardware import cores
 from fakereal.runtime.text import printable
 
 Images = Iterator[tuple[Entry, Decoded | BadImage]]
@@ -108,8 +108,3 @@ def _killed(pending: deque[tuple[list[Entry], Future]]) -> UserError:
         f"A decoding process was killed{where}, most likely for want of memory: free some, or look for huge images. "
         'In a script of your own, put what calls this below `if __name__ == "__main__":`.'
     )
-
-
-def cores() -> int:
-    """Cores this process may use, where the system tells."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
