@@ -5,6 +5,8 @@ whatever batch it stands.
 """
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 import torch
@@ -12,6 +14,9 @@ from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
 from fakereal.data.transforms import color, geometry
+from fakereal.data.transforms.blur import gaussian_blur
+from fakereal.data.transforms.codecs import reencode
+from fakereal.data.transforms.jpeg import reencoded
 from fakereal.runtime.errors import UserError
 
 # One column of draws per random decision, at its place whether it is used or not: switching one augmentation
@@ -22,6 +27,7 @@ COLUMNS = (
     *("brightness", "contrast", "saturation", "hue"),
     *("erase", "erase_area", "erase_ratio", "erase_top", "erase_left"),
     *("erase_red", "erase_green", "erase_blue"),
+    *("blur", "blur_sigma", "jpeg", "jpeg_quality"),
 )
 ERASING_RATIO = (0.3, 3.3)
 
@@ -38,6 +44,9 @@ _Share = Annotated[float, Field(gt=0, le=1)]
 Scale = Annotated[tuple[_Share, _Share], AfterValidator(_ascending)]
 _Positive = Annotated[float, Field(gt=0)]
 Ratio = Annotated[tuple[_Positive, _Positive], AfterValidator(_ascending)]
+Sigma = Annotated[tuple[Strength, Strength], AfterValidator(_ascending)]
+_Quality = Annotated[int, Field(ge=1, le=100)]
+Quality = Annotated[tuple[_Quality, _Quality], AfterValidator(_ascending)]
 
 
 class Augment(nn.Module):
@@ -54,6 +63,11 @@ class Augment(nn.Module):
         brightness, contrast, saturation: as torchvision's ColorJitter, but always in this order: the factor
             is uniform in [max(0, 1 - strength), 1 + strength].
         hue: likewise; the hue shifts by uniform [-hue, hue] turns of the colour circle.
+        blur: probability to blur as by a lens, or as shrinking and enlarging do (Wang et al., "CNN-generated images are
+            surprisingly easy to spot... for now", CVPR 2020).
+        blur_sigma: range of the Gaussian's standard deviation, in pixels; uniform.
+        jpeg: probability to be saved as JPEG and opened again, with libjpeg's own result (Wang et al., likewise).
+        jpeg_quality: range of the quality, 1 to 100; uniform over its integers.
         erasing: probability to cover a rectangle with one random colour (Zhong et al., "Random erasing data
             augmentation", 2017); its width / height is as above, in [0.3, 3.3].
         erasing_scale: range of the share of the area that the rectangle covers.
@@ -72,6 +86,10 @@ class Augment(nn.Module):
         contrast: Strength = 0.0,
         saturation: Strength = 0.0,
         hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0,
+        blur: Probability = 0.0,
+        blur_sigma: Sigma = (0.0, 3.0),
+        jpeg: Probability = 0.0,
+        jpeg_quality: Quality = (30, 100),
         erasing: Probability = 0.0,
         erasing_scale: Scale = (0.02, 0.33),
     ) -> None:
@@ -79,6 +97,7 @@ class Augment(nn.Module):
         self.horizontal_flip, self.crop_padding, self.rotation = horizontal_flip, crop_padding, rotation
         self.resized_crop_scale, self.resized_crop_ratio = resized_crop_scale, resized_crop_ratio
         self.brightness, self.contrast, self.saturation, self.hue = brightness, contrast, saturation, hue
+        self.blur, self.blur_sigma, self.jpeg, self.jpeg_quality = blur, blur_sigma, jpeg, jpeg_quality
         self.erasing, self.erasing_scale = erasing, erasing_scale
         self._moves = horizontal_flip > 0 or crop_padding > 0
         self._warps = rotation > 0 or resized_crop_scale is not None
@@ -87,7 +106,7 @@ class Augment(nn.Module):
     @property
     def active(self) -> bool:
         """Whether any augmentation is on."""
-        return self._moves or self._warps or self._jitters or self.erasing > 0
+        return self._moves or self._warps or self._jitters or max(self.blur, self.jpeg, self.erasing) > 0
 
     def forward(self, images: Tensor, draws: Tensor) -> Tensor:
         """Images uint8 (B, 3, H, W), augmented, in their memory format; the very images when nothing is on.
@@ -108,6 +127,10 @@ class Augment(nn.Module):
             pixels = self._warp(pixels, u) if self._warps else pixels
             pixels = self._jitter(pixels, u)
             images = pixels.round_().to(torch.uint8, memory_format=memory_format)
+        if self.blur > 0:
+            images = self._blur(images, u)
+        if self.jpeg > 0:
+            images = self._reencode(images, u)
         if self.erasing > 0:
             images = self._erase(images, u)
         return images.contiguous(memory_format=memory_format)
@@ -149,12 +172,33 @@ class Augment(nn.Module):
                 pixels = getattr(color, f"adjust_{name}_")(pixels, factor[:, None, None])
         return pixels
 
+    def _blur(self, images: Tensor, u: dict[str, Tensor]) -> Tensor:
+        sigma = _between(u["blur_sigma"], *self.blur_sigma)
+        return _of_some(u["blur"] < self.blur, partial(gaussian_blur, most=self.blur_sigma[1]), images, sigma)
+
+    def _reencode(self, images: Tensor, u: dict[str, Tensor]) -> Tensor:
+        low, high = self.jpeg_quality
+        # The largest draw times the number of qualities can round up to that.
+        quality = (low + u["jpeg_quality"] * (high - low + 1)).floor().clamp(max=high)
+        # The same pixels; on a CPU by the codec itself, in a tenth of the time for 224 px.
+        save = partial(reencode, format="JPEG") if images.device.type == "cpu" else reencoded
+        return _of_some(u["jpeg"] < self.jpeg, save, images, quality)
+
     def _erase(self, images: Tensor, u: dict[str, Tensor]) -> Tensor:
         top, left, height, width = _window(u, "erase", self.erasing_scale, ERASING_RATIO)
         height = torch.where(u["erase"] < self.erasing, height, 0)
         box = torch.stack([top, left, top + height, left + width]).to(images.device)
         fill = torch.stack([u["erase_red"], u["erase_green"], u["erase_blue"]]) * 256
         return geometry.cover(images, box, fill.to(images.device, torch.uint8))
+
+
+def _of_some(chosen: Tensor, change: Callable[..., Tensor], images: Tensor, parameter: Tensor) -> Tensor:
+    """`change(images, parameter)` of those images (B,) that are chosen, and the others as they are."""
+    if images.device.type != "cpu":  # which would be waited for if it were asked how many
+        changed = change(images, parameter.to(images.device))
+        return torch.where(chosen.to(images.device)[:, None, None, None], changed, images)
+    rows = chosen.nonzero().flatten()
+    return images.index_copy(0, rows, change(images[rows], parameter[rows])) if len(rows) else images
 
 
 def _between(u: Tensor, low: float, high: float) -> Tensor:

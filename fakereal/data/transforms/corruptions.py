@@ -24,12 +24,12 @@ from fakereal.data.transforms.codecs import reencode
 
 def jpeg(images: Tensor, quality: int) -> Tensor:
     """Saved as JPEG, 4:2:0. An image that came from such a JPEG of the same quality changes little."""
-    return reencode(images, "JPEG", quality)
+    return reencode(images, quality, "JPEG")
 
 
 def webp(images: Tensor, quality: int) -> Tensor:
     """Saved as lossy WebP."""
-    return reencode(images, "WEBP", quality)
+    return reencode(images, quality, "WEBP")
 
 
 def gaussian_blur(images: Tensor, sigma: float) -> Tensor:

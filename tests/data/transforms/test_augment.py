@@ -28,8 +28,11 @@ ALONE = {
     "contrast": 0.4,
     "saturation": 0.4,
     "hue": 0.1,
+    "blur": 0.5,
+    "jpeg": 0.5,
     "erasing": 0.5,
 }
+RANGES = {"resized_crop_ratio", "blur_sigma", "jpeg_quality", "erasing_scale"}
 FORMATS = (torch.contiguous_format, torch.channels_last)
 
 
@@ -63,6 +66,10 @@ def test_off_returns_the_very_images():
     augment = Augment()
     assert not augment.active
     assert augment(images, draw(4)) is images
+
+
+def test_whatever_can_be_set_is_tested_alone_or_is_the_range_of_another():
+    assert {*inspect.signature(Augment).parameters} == {*ALONE} | RANGES
 
 
 @pytest.mark.parametrize("name", ALONE)
@@ -146,7 +153,7 @@ def test_others_leave_jitter_and_erasing_alone():
     jittered = Augment(**jitter)(one_color, draws)
     erased = Augment(erasing=0.5)(one_color, draws)
     expected = torch.where(erased != one_color, erased, jittered)
-    everything = Augment(**ALONE)(one_color, draws)
+    everything = Augment(**ALONE | {"jpeg": 0.0})(one_color, draws)  # which rounds the colour
     differ = (everything != expected).any(1)
     assert differ.float().mean() < 1e-3  # where a colour drawn for the box is that of the image by chance
 
@@ -230,6 +237,37 @@ def test_erasing_covers_one_rectangle_of_one_color():
     assert len(erased[hit].unique()) == 256
 
 
+def test_blur_is_torchvisions_at_each_sigma():
+    images, sigma = noise(5), torch.tensor([0.0, 0.4, 1.0, 1.7, 3.0])
+    draws = chosen(5, blur=0.0, blur_sigma=sigma / 3)
+    blurred = Augment(blur=1.0, blur_sigma=(0.0, 3.0))(images, draws)
+    assert torch.equal(blurred[0], images[0])
+    for image, result, one in zip(images[1:], blurred[1:], sigma[1:].tolist(), strict=True):
+        wanted = F.gaussian_blur(image, [19, 19], [one, one])
+        assert (result.int() - wanted.int()).abs().max() <= 1
+        assert (result != image).any()
+
+
+def test_a_blur_wider_than_the_image_is_one_as_wide():
+    images = noise(2, 8, 8)
+    blurred = Augment(blur=1.0, blur_sigma=(0.0, 50.0))(images, chosen(2, blur=0.0))
+    spread = lambda pixels: pixels.float().flatten(2).std(2)  # noqa: E731
+    assert (spread(blurred) < spread(images) / 4).all()
+
+
+def test_jpeg_is_pillows_at_each_quality(pillow):
+    images, quality = noise(8), torch.tensor([10, 30, 49, 50, 51, 75, 95, 100])
+    draws = chosen(8, jpeg=0.0, jpeg_quality=(quality - 10 + 0.5) / 91)
+    saved = Augment(jpeg=1.0, jpeg_quality=(10, 100))(images, draws)
+    for image, result, one in zip(images, saved, quality.tolist(), strict=True):
+        assert torch.equal(result, pillow(image, "JPEG", one))
+
+
+def test_the_largest_draw_is_the_highest_quality(pillow):
+    saved = Augment(jpeg=1.0, jpeg_quality=(30, 100))(images := noise(1), chosen(1, jpeg=0, jpeg_quality=1 - 2**-24))
+    assert torch.equal(saved[0], pillow(images[0], "JPEG", 100))
+
+
 @pytest.mark.parametrize("memory_format", FORMATS)
 @pytest.mark.parametrize("names", [[name] for name in ALONE] + [list(ALONE)])
 def test_shape_type_and_memory_format_are_kept(names, memory_format):
@@ -263,6 +301,13 @@ REFUSED = [
     {"resized_crop_ratio": (2.0, 1.0)},
     {"brightness": -0.1},
     {"hue": 0.6},
+    {"blur": 1.1},
+    {"blur_sigma": (-1.0, 1.0)},
+    {"blur_sigma": (2.0, 1.0)},
+    {"jpeg": -0.5},
+    {"jpeg_quality": (0, 90)},
+    {"jpeg_quality": (30, 101)},
+    {"jpeg_quality": (30.5, 90)},
     {"erasing": -0.1},
     {"erasing_scale": (0.1, 1.2)},
 ]
