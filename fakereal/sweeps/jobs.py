@@ -23,7 +23,7 @@ from fakereal.config.elsewhere import ELSEWHERE, ELSEWHERE_WITHIN
 from fakereal.config.ranks import from_outside, rank
 from fakereal.runs.folders import Unusable, read_json, read_yaml
 from fakereal.runtime.errors import UserError
-from fakereal.runtime.files import replace
+from fakereal.runtime.files import write_json
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +40,7 @@ def job_number(proposed: int, *, _root_: DictConfig) -> str:
         if identity not in known:
             taken = {int(path.name) for path in sweep.iterdir() if path.name.isdecimal()} | set(known.values())
             known[identity] = max(taken) + 1 if int(proposed) in taken else int(proposed)
-            part = sweep / ".jobs.json.part"
-            part.write_text(json.dumps(known, indent=1))
-            replace(part, sweep / ".jobs.json")
+            write_json(sweep / ".jobs.json", known)
     return str(known[identity])
 
 
