@@ -16,7 +16,8 @@ pytestmark = pytest.mark.skipif(DEVICE == "gpu" and not torch.cuda.is_available(
 def on_gpu(quick):
     """`on_gpu(folder, ...)`: overrides of a training with all that draws, into the folder."""
     words = [word for word in quick if not word.startswith(("trainer.accelerator", "hydra.run.dir"))]
-    words += [f"trainer.accelerator={DEVICE}", "data/augment=all", "model.drop_rate=0.3", "trainer.max_epochs=2"]
+    words += [f"trainer.accelerator={DEVICE}", "data/augment=all", "data.augment.blur=0.5", "data.augment.jpeg=0.5"]
+    words += ["model.drop_rate=0.3", "trainer.max_epochs=2"]
     return lambda folder, *more: (*words, f"hydra.run.dir={folder}", *more)
 
 

@@ -5,6 +5,8 @@ accurate integer DCT (Loeffler, Ligtenberg & Moschytz 1989), triangular upsampli
 nothing, is left out. All is in int32, so that a sample does not depend on its batch or device.
 """
 
+import functools
+
 import torch
 from torch import Tensor
 
@@ -66,9 +68,13 @@ def _to_rgb(luma: Tensor, chroma: Tensor) -> Tensor:
 def _tables(quality: Tensor) -> tuple[Tensor, Tensor]:
     """Divisors (B, 8, 8) of luma's and chroma's coefficients."""
     scale = torch.where(quality < 50, 5000 // quality, 200 - 2 * quality)[:, None, None]
-    base = torch.tensor([LUMINANCE, CHROMINANCE], dtype=torch.int32).to(quality.device).view(2, 1, 8, 8)
-    luminance, chrominance = ((base * scale + 50) // 100).clamp(1, 255)
+    luminance, chrominance = ((_base(quality.device) * scale + 50) // 100).clamp(1, 255)
     return luminance, chrominance
+
+
+@functools.cache  # a GPU is waited for when something is copied to it
+def _base(device: torch.device) -> Tensor:
+    return torch.tensor([LUMINANCE, CHROMINANCE], dtype=torch.int32, device=device).view(2, 1, 8, 8)
 
 
 def _up(side: int) -> int:
