@@ -41,7 +41,7 @@ def spectra_chart(spectrum: np.ndarray, label: np.ndarray) -> Figure:
             mean, spread = held.mean(0), held.std(0)
             axes.plot(cycles, mean, color=colour, linestyle="-" if not cls else "--", linewidth=2, label=name)
             axes.fill_between(cycles, mean - spread, mean + spread, color=colour, alpha=0.15, linewidth=0)
-    axes.set(xlabel="Cycles an image", ylabel="log10 of the mean power")
+    axes.set(xlabel="Cycles per image", ylabel="log10 of the mean power")
     axes.legend(labelcolor=INK, framealpha=0)
     return inked(figure, axes)
 
@@ -60,7 +60,7 @@ def colours_chart(mean: np.ndarray, label: np.ndarray) -> Figure:
                     f"{value:.3f}", (place, value), (0, 3), textcoords="offset points", ha="center", color=INK
                 )
     axes.set_xticks(range(3), ("red", "green", "blue"))
-    axes.set(ylabel="Mean, of 0 to 1", ylim=(0, axes.get_ylim()[1] * 1.12))
+    axes.set(ylabel="Mean, 0 to 1", ylim=(0, axes.get_ylim()[1] * 1.12))
     axes.legend(labelcolor=INK, framealpha=0, loc="upper right", ncols=2, bbox_to_anchor=(1, 1.14))
     return inked(figure, axes)
 

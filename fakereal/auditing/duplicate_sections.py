@@ -29,11 +29,11 @@ def _counts(found: Findings, name: str, counts: dict[str, int]) -> list[str]:
 def exact_blocks(found: Findings) -> list[Block]:
     """Counts of identical images, by CIFAR class where the names say it, and examples."""
     rows = [_counts(found, "same bytes", found.counts["exact"]), _counts(found, "same pixels", found.counts["pixels"])]
-    text = "Pairs: of three equal images there are three. Validation images that are carved from train count as train."
+    text = "Figures are pairs: three equal images make three. Validation images carved from train count as train."
     blocks: list[Block] = [Text(text), Table(("", *PAIRS.values()), rows)]
     if found.by_cifar_class:
         rows = [_counts(found, name, counts) for name, counts in found.by_cifar_class.items()]
-        blocks.append(Text("Same bytes by the CIFAR class that the file names say; the other classes have none:"))
+        blocks.append(Text("Same bytes, by the CIFAR class in the file names; the other classes have none:"))
         blocks.append(Table(("class", *PAIRS.values()), rows))
     if pairs := list(islice(identical_pairs(found.same), found.cfg.examples)):
         blocks.append(_pictures(found, "same", pairs, ["the same pixels"] * len(pairs)))
@@ -56,7 +56,7 @@ def near_blocks(found: Findings) -> list[Block]:
     if not rows:
         return blocks
     blocks.append(Table(header, rows))
-    blocks.append(Text("The same by where the images stand; an image that repeats makes as many pairs:"))
+    blocks.append(Text("The same by split; an image repeated several times makes as many pairs:"))
     blocks.append(Table(("", *PAIRS.values()), [_counts(found, "nearly the same", found.counts["near"])]))
     order = np.flatnonzero(near.found)
     if len(order):
@@ -73,10 +73,10 @@ def _how_near(found: Findings) -> str:
     wanted, whole = found.cfg.near, found.near.complete
     text = (
         f"Close: at most {wanted.distance} of the 64 bits of the perceptual hashes (pHash, Zauner 2010) differ. Found: "
-        f"close, and the grey images correlate by {wanted.correlation:g} or more. "
+        f"close, and the greyscale images correlate by {wanted.correlation:g} or more. "
     )
     even = len(found.same.first) - len(_compared(found))
-    rest = f", but for those of {even:,} that are too even to have a hash" if even else ""
+    rest = f", except those of {even:,} images too uniform to have a hash" if even else ""
     text += f"All pairs of different images were compared{rest}: the search is exact."
     return text if whole else f"{text[: text.index('All pairs')]}The search was stopped: too many images look alike."
 
@@ -91,18 +91,18 @@ def _false_alarms(found: Findings) -> str:
     from scipy.stats import beta
 
     if not found.near.complete:
-        return "The search was stopped, so that no rate of false alarms can be told."
+        return "The search was stopped, so the rate of false alarms is not known."
     real, fake = (int((found.label[_compared(found)] == label).sum()) for label in (0, 1))
     if not real or not fake:
-        return "There is one class only, so that no rate of false alarms can be told."
+        return "There is only one class, so the rate of false alarms is not known."
     mixed = found.label[found.near.pairs].sum(1) == 1
     close, alarms = int(mixed.sum()), int((mixed & found.near.found).sum())
-    pairs = f"Of {real * fake:,} pairs of a real and a fake image, which are strangers as a rule, {close:,} are close "
+    pairs = f"Of {real * fake:,} pairs of a real and a fake image, normally unrelated, {close:,} are close "
     most = beta.ppf(0.95, alarms + 1, real * fake - alarms) if alarms < real * fake else 1.0  # Clopper & Pearson 1934
     return (
-        f"{pairs}and {alarms:,} were found: false alarms are at most {most:.1g} of all such pairs (95% bound, were the "
-        "pairs independent of each other). Where fakes are made "
-        "from the real images themselves, pairs across the classes are no false alarms but what was to be expected."
+        f"{pairs}and {alarms:,} were found: false alarms are at most {most:.1g} of all such pairs (95% bound, if "
+        "the pairs were independent). If the fakes were made from these "
+        "real images, pairs across the classes are not false alarms but are to be expected."
     )
 
 

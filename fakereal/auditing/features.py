@@ -17,7 +17,7 @@ FILE = {
     "quantization": "JPEG quantisation tables",
     "subsampling": "JPEG chroma subsampling",
     "metadata": "metadata (EXIF, ICC, XMP, text, ...)",
-    "file": "all facts of the file together",
+    "file": "all properties of the file together",
 }
 PIXEL = {
     "mean_colour": "mean colour",

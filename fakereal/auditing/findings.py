@@ -104,7 +104,7 @@ def _shortcuts(
     measured_on = next((name for name in allowed if fewest[name] >= FEWEST), "")
     if fewest["train"] < FEWEST or not measured_on:
         sizes = ", ".join(f"{count} in {name}" for name, count in fewest.items())
-        why = f"of the rarer class there are {sizes}; {FEWEST} are needed in train and as many in val"
+        why = f"the rarer class has {sizes}; train and val need {FEWEST} each"
         if not test and min(fewest["train"], fewest["test"]) >= FEWEST:
             why += " (test=true measures them on test, which the ledger counts as a look)"
         return [], "", why, {}

@@ -40,7 +40,7 @@ def _data(found: Findings) -> list[Block]:
     root = settings.get("root")
     images = f"Images of {', '.join(map(printable, root))}" if root else f"Images of {type(found.data).__name__}"
     text = f"{images}, {found.data.size} x {found.data.size} as stored ({found.data.aspect}, {found.data.filter}); "
-    text += f"digest {found.data.images.digest[:16]}. Splits are those that fakereal.train would use."
+    text += f"digest {found.data.images.digest[:16]}. Splits are those fakereal.train would use."
     return [Text(text), Table(("split", *CLASSES, "images"), rows)]
 
 
@@ -50,14 +50,14 @@ def _shortcuts(found: Findings) -> list[Block]:
     fitted, measured = (found.data.splits[name] for name in ("train", found.measured_on))
     carved = " (carved from train)" if found.measured_on == "val" and not (found.part == 1).any() else ""
     text = (
-        "How well the label is told by what is no content: logistic regressions, fitted on "
+        "How well features other than content predict the label: logistic regressions, fitted on "
         f"{len(fitted):,} train images and measured on {len(measured):,} images of {found.measured_on}{carved}."
     )
     rows = [[s.title, *map(four, (s.auroc, s.low, s.high)), _called(found, s)] for s in found.shortcuts]
     chart = shortcuts_chart(found.shortcuts, found.cfg.shortcut)
     said = "; ".join(f"{s.title} {s.auroc:.3f}" for s in found.shortcuts)
     blocks: list[Block] = [Text(text), Table(("features", "AUROC", "low", "high", ""), rows)]
-    blocks.append(Chart("shortcuts", "AUROC of what is no content, with 95% intervals", said, chart))
+    blocks.append(Chart("shortcuts", "AUROC of features other than content, with 95% intervals", said, chart))
     clear = {s.name for s in found.shortcuts if s.low > found.cfg.shortcut}
     if any(s.of_file for s in found.shortcuts):
         kinds = {name: kind for name, kind in file_kinds(found.data.images).items() if name in clear}
@@ -72,8 +72,8 @@ def _baselines(found: Findings) -> list[Block]:
         return []
     splits = [split for split in ("val", "test") if f"{split}/accuracy" in next(iter(found.baselines.values()))]
     text = (
-        "The same regressions as classifiers, FAKE from even odds on: what a network has to beat. fakereal.report "
-        "shows them beside the networks. test=true measures them on the test split too, which is a look at it."
+        "The same regressions as classifiers, FAKE from even odds up: what a network has to beat. fakereal.report "
+        "shows them beside the networks. test=true measures them on the test split too, which counts as a look at it."
     )
     rows = []
     for said in found.baselines.values():
@@ -112,8 +112,8 @@ def _pixels(found: Findings) -> list[Block]:
         Chart("colours", "Mean red, green and blue", "; ".join(colours), colours_chart(mean, label)),
         Chart(
             "spectra",
-            "Mean power spectrum, with one standard deviation of the images",
-            "Log power by cycles an image, for each class",
+            "Mean power spectrum, with one standard deviation over the images",
+            "Log power by cycles per image, for each class",
             spectra_chart(found.pixels.spectrum, label),
         ),
     ]
@@ -123,7 +123,7 @@ def _corrupt(found: Findings) -> list[Block]:
     if not found.skipped:
         return []
     rows = [[printable(name), printable(why)] for name, why in sorted(found.skipped)[:LISTED]]
-    more = f" The first {LISTED} are listed, all are in audit.json." if len(found.skipped) > LISTED else ""
+    more = f" The first {LISTED} are listed; audit.json has all of them." if len(found.skipped) > LISTED else ""
     return [Text(f"{len(found.skipped):,} files were left out.{more}"), Table(("file", "why"), rows)]
 
 
@@ -132,21 +132,21 @@ def _reading(found: Findings) -> list[Block]:
     return [
         Text(
             "AUROC is the chance that a fake image scores above a real one: 0.5 is guessing. Its intervals are 95% "
-            "(Newcombe 2006). Among the facts of the file a shortcut is what has an interval wholly above "
+            "(Newcombe 2006). A property of the file is a shortcut if its interval lies wholly above "
             f"{cfg.shortcut:g} (key shortcut). At least {FEWEST} images of each class are needed."
         ),
         Text(
-            "File size goes in as its logarithm and by sixteenths of the images, dimensions and the rest by their "
-            "commonest kinds, so that a shortcut need not rise with the value. Pixels are those that are stored: "
-            "resized, where the files have another size."
+            "File size enters as its logarithm and in bins of a sixteenth of the images, dimensions and the rest by "
+            "their most common kinds, so that a shortcut need not rise with the value. Pixels are those of the stored "
+            "images: resized, if the files have another size."
         ),
         Text(
             "Mean colour and the power spectrum (azimuthally averaged log power of the grey image, Durall et al. 2020) "
-            "are properties of the images and no defect of the files; a network that does no better has learned little."
+            "are properties of the images, not defects of the files; a network that does no better has learned little."
         ),
         Text(
-            "Near-duplicates are pairs of different stored pixels (keys near.distance and near.correlation); crops, "
-            f"mirror images and rotations are not found. They are a warning where more than {MANY:.0%} of the test "
+            "Near-duplicates are pairs with different stored pixels (keys near.distance and near.correlation); "
+            f"crops, mirror images and rotations are not found. They are a warning if more than {MANY:.0%} of the test "
             "images have one in train."
         ),
     ]

@@ -10,7 +10,7 @@ UNSURE = 0.2  # width of an interval that says little
 REENCODE = (
     "Encode all images alike (format, size, quality, no metadata) before training, or the network may read the encoder."
 )
-JITTER = "data/augment=color_jitter makes colour a poorer clue; test on images of other origin."
+JITTER = "data/augment=color_jitter makes colour a weaker clue; test on images from another source."
 BEAT = "A network has to beat this; see whether it survives JPEG and resizing."
 
 
@@ -45,7 +45,7 @@ def _shortcut(found: Findings, shortcut: Shortcut) -> Verdict:
             return Verdict("note", title, f"{text}: {unsure}.")
         return Verdict("ok", title, f"{text}, below {threshold:g}.")
     if shortcut.low <= 0.5:
-        return Verdict("ok", title, f"{text}: not told from chance.")
+        return Verdict("ok", title, f"{text}: indistinguishable from chance.")
     if shortcut.name == "power_spectrum":
         return Verdict("note", title, f"{text}.", BEAT)
     return Verdict("warning" if clear else "note", title, f"{text}.", JITTER)

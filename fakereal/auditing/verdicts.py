@@ -38,30 +38,28 @@ def _exact(found: Findings) -> Verdict:
     if found.by_cifar_class:
         named = ", ".join(f"{name} {figures['total']:,}" for name, figures in found.by_cifar_class.items())
         text += f" By CIFAR class: {named}."
-    return Verdict("note", "Exact duplicates", text, "They count twice in training, and twice in a figure.")
+    return Verdict("note", "Exact duplicates", text, "They count twice in training and in the figures.")
 
 
 def _leaked(found: Findings) -> list[Verdict]:
     tested = int((found.part == 2).sum())
     if not tested or not (found.part == 0).any():
         split = "test" if not tested else "train"
-        return [Verdict("note", "Leaks", f"There is no {split} split, so that leaks across splits cannot be told.")]
+        return [Verdict("note", "Leaks", f"There is no {split} split, so leaks across splits cannot be detected.")]
     count, exact = (found.counts[kind]["test_images_in_train"] for kind in ("pixels", "exact"))
     if not count and (across := found.counts["pixels"]["across_splits"]):
-        text = (
-            f"No test image also stands in train, but there are {_count(across, 'pair')} of equal images across splits."
-        )
-        return [Verdict("note", "Leaks", text, "data.drop_duplicates=true drops val images that also stand in test.")]
+        text = f"No test image is also in train, but there are {_count(across, 'pair')} of equal images across splits."
+        return [Verdict("note", "Leaks", text, "data.drop_duplicates=true drops val images that are also in test.")]
     if not count:
-        return [Verdict("ok", "Leaks", f"None of the {tested:,} test images also stands in train.")]
+        return [Verdict("ok", "Leaks", f"None of the {tested:,} test images is also in train.")]
     leaked = (found.part == 2) & (found.same.parts[found.same.of, 0] > 0)
     counts = np.bincount(found.label[leaked], minlength=len(CLASSES))
     split = " and ".join(f"{n:,} {cls}" for cls, n in zip(CLASSES, counts, strict=True) if n)
-    text = f"{count:,} of {_count(tested, 'test image')} ({count / tested:.1%}; {split}) also stand in train"
+    text = f"{count:,} of {_count(tested, 'test image')} ({count / tested:.1%}; {split}) are also in train"
     text += ", byte for byte." if exact == count else f", {exact:,} of them byte for byte."
     remedy = (
-        "Train with data.drop_duplicates=true. Of a network trained with them, report the test figure without these "
-        "images too (test/without_leaked of fakereal.test)."
+        "Train with data.drop_duplicates=true. For a network trained with them, also report the test figure without "
+        "these images (test/without_leaked of fakereal.test)."
     )
     return [Verdict("warning", "Leaks", text, remedy)]
 
@@ -69,13 +67,13 @@ def _leaked(found: Findings) -> list[Verdict]:
 def _contradictions(found: Findings) -> list[Verdict]:
     if not (count := found.counts["pixels"]["across_classes"]):
         return []
-    text = f"{_count(count, 'pair')} of images with the same pixels, one called REAL and the other FAKE."
+    text = f"{_count(count, 'pair')} of images with the same pixels, one labelled REAL and the other FAKE."
     return [Verdict("warning", "Contradicting labels", text, "Find out which label is right; remove the other image.")]
 
 
 def _near(found: Findings) -> list[Verdict]:
     near, title = found.counts["near"], "Near-duplicates"
-    flat = f" {int(found.pixels.flat.sum()):,} images are too even to be compared." if found.pixels.flat.any() else ""
+    flat = f" {int(found.pixels.flat.sum()):,} images are too uniform to compare." if found.pixels.flat.any() else ""
     if not near["total"]:
         return [Verdict("ok", title, f"No two different images look nearly the same.{flat}")]
     tested, leaked = int((found.part == 2).sum()), near["test_images_in_train"]
@@ -84,7 +82,7 @@ def _near(found: Findings) -> list[Verdict]:
     text += f"{near['across_splits']:,} across splits and {near['across_classes']:,} across classes.{flat}"
     if leaked:
         text += f" {leaked:,} of {_count(tested, 'test image')} ({leaked / tested:.1%}) resemble one in train."
-    remedy = "data.drop_duplicates=true leaves these in: look at the pairs in duplicates.csv."
+    remedy = "data.drop_duplicates=true does not remove these: look at the pairs in duplicates.csv."
     return [Verdict("warning" if leaked > MANY * tested else "note", title, text, remedy)]
 
 
@@ -100,7 +98,7 @@ def _balance(found: Findings) -> list[Verdict]:
     if EVEN[0] <= worst <= EVEN[1]:
         return [Verdict("ok", "Class balance", text)]
     level = "note" if LOPSIDED[0] <= worst <= LOPSIDED[1] else "warning"
-    chance = f"Always answering with the commoner class is right {max(worst, 1 - worst):.1%} of the time"
+    chance = f"Always answering with the more common class is right {max(worst, 1 - worst):.1%} of the time"
     remedy = f"{chance}: judge by AUROC, and try model.pos_weight=balanced."
     return [Verdict(level, "Class balance", text, remedy)]
 
@@ -110,7 +108,7 @@ def _corrupt(found: Findings) -> Verdict:
     if not found.skipped:
         return Verdict("ok", "Corrupt files", f"All {total:,} images can be read.")
     text = f"{len(found.skipped):,} of {total:,} files cannot be read; they were left out."
-    remedy = "Mend or remove them; training stops at them unless data.on_error=skip."
+    remedy = "Repair or remove them; training refuses them unless data.on_error=skip."
     return Verdict("warning", "Corrupt files", text, remedy)
 
 

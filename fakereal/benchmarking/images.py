@@ -46,4 +46,4 @@ def tree_of(root: Path, folder: Path) -> Path:
     for found in (root, *sorted(root.glob("*/"))):
         if (found / "train").is_dir():
             return found
-    raise UserError(f"root={root} holds no train/ with REAL/ and FAKE/, which ImageFolder reads.")
+    raise UserError(f"root={root} has no train/ with REAL/ and FAKE/, which ImageFolder needs.")

@@ -85,7 +85,7 @@ class Contender:
         if answer:
             return int(answer[1]) / float(answer[2])
         last = "\n".join(self.log.read_text(errors="replace").splitlines()[-8:])
-        raise UserError(f"{self.name} ended, or took longer than {self.limit:.0f} s for a lap:\n{last}")
+        raise UserError(f"{self.name} exited, or took longer than {self.limit:.0f} s for a lap:\n{last}")
 
     @contextmanager
     def _limited(self) -> Iterator[None]:

@@ -43,7 +43,7 @@ def benchmark(cfg: DictConfig) -> list[Row]:
         raise UserError(f"root={cfg.root} does not exist. Give a folder or archive of images, or leave it out.")
     known = choices_of("model")
     if unknown := [name for name in cfg.networks if name not in known]:
-        raise UserError(f"networks: there is no model named {', '.join(unknown)}. There are: {', '.join(known)}.")
+        raise UserError(f"networks: there is no model named {', '.join(unknown)}. Choose from: {', '.join(known)}.")
     out = Path(HydraConfig.get().runtime.output_dir)
     prepare(cfg)
     machine = hardware() | {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}

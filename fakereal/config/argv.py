@@ -72,7 +72,7 @@ def refuse_no_choice(words: list[str]) -> None:
             raise SystemExit(f"{word}: `{within}` is a group. Choose with {within}={choice}.")
         if equals and (options := choices_of(group)) and (word in NO_DATA or not _names(word)):
             raise SystemExit(
-                f"{word}: `{group}` is chosen from {', '.join(options)}. Give one, or leave {word} away; its keys are "
+                f"{word}: `{group}` is chosen from {', '.join(options)}. Give one, or remove {word}; its keys are "
                 f"set with {group.replace('/', '.')}.KEY=VALUE."
             )
 

@@ -25,7 +25,7 @@ def build(node: DictConfig | None, **extra: Any) -> Any:
         if node is not None and node.get("_target_") in TRAINERS and error.__cause__:
             said = first_line(error.__cause__).rstrip(".")
             raise UserError(
-                f"This trainer cannot be built: {said}. Look at trainer.*, callbacks and logger; "
+                f"This trainer cannot be built: {said}. Check trainer.*, callbacks and logger; "
                 "trainer.accelerator=cpu runs anywhere."
             ) from None
         raise

@@ -53,7 +53,7 @@ def problems(node: DictConfig, path: str = "", skip: frozenset[str] = frozenset(
         if key in SPECIAL or (not path and key in ("hydra", *skip)):
             continue
         if parameters is not None and key not in parameters:
-            yield f"`{full}` is no parameter of {described}; it has: {', '.join(sorted(parameters))}."
+            yield f"`{full}` is not a parameter of {described}, which has: {', '.join(sorted(parameters))}."
             continue
         try:
             value = node[key]
@@ -70,10 +70,10 @@ def problems(node: DictConfig, path: str = "", skip: frozenset[str] = frozenset(
             continue  # checked where it stands
         annotation = KEYS.get(full, (parameters or {}).get(key, Any))
         if full in NAMED and isinstance(value, DictConfig) and "_target_" in value:
-            yield f"`{full}._target_` needs a name of its own above it, as there may be several: {full}.mine._target_."
+            yield f"`{full}._target_` needs a name above it, as there may be several: {full}.mine._target_."
             continue
         if full in NODES and value is not None and not isinstance(value, DictConfig):
-            yield f"`{full}` is no value: its keys are set with {full}.KEY=VALUE, got {value!r}."
+            yield f"`{full}` is not a single value: set its keys with {full}.KEY=VALUE, got {value!r}."
             continue
         if isinstance(value, DictConfig) and full not in KEYS and ("_target_" in value or parameters is None):
             yield from problems(value, f"{full}.")

@@ -28,7 +28,7 @@ def unread(cfg: DictConfig) -> list[str]:
         first = key.split(".")[0]
         misspelt = first in PLAIN and key not in KEYS and key != first
         if misspelt or (first not in known and not re.search(rf"\$\{{[^}}]*\b{first}\b", written)):
-            unknown.append(f"`{key}` is read by nothing: {_remedy(key, cfg)}")
+            unknown.append(f"`{key}` is not used by anything: {_remedy(key, cfg)}")
     return unknown
 
 
@@ -47,4 +47,4 @@ def _remedy(key: str, cfg: DictConfig) -> str:
         else [f"{name}{dot}{rest}" for name in map(str, cfg) if name != first]
     )
     near = difflib.get_close_matches(key, there, 1, 0.5)
-    return f"did you mean `{near[0]}`?" if near else "leave it away."
+    return f"did you mean `{near[0]}`?" if near else "remove it."

@@ -62,7 +62,7 @@ class Cifake(Folder):
         images = super().open_images()
         if self.expected and images.digest != self.expected:
             roots, count = ", ".join(map(printable, roots_of(self.root))), len(images.table)
-            log.warning("data.root=%s is not the original CIFAKE (%s images); it is used as it is", roots, f"{count:,}")
+            log.warning("data.root=%s is not the original CIFAKE (%s images); it is used as is", roots, f"{count:,}")
         return images
 
     def group_of(self, name: str) -> str:
@@ -74,13 +74,13 @@ class Cifake(Folder):
             images = self.store_of((path,))
             if self.expected and images.digest != self.expected:
                 raise BadSource(
-                    f"its images have the digest {images.digest[:16]}... and not {self.expected[:16]}... "
+                    f"its images have the digest {images.digest[:16]}..., not {self.expected[:16]}... "
                     "(data.digest=null accepts any)."
                 )
         except BadSource as error:
             kept = "" if self._forget(path) else "not "
             raise UserError(
-                f"The download at {path} is not CIFAKE as it should be, and was {kept}deleted: {error}\n{MANUAL}"
+                f"The download at {path} is not the expected CIFAKE and was {kept}deleted: {error}\n{MANUAL}"
             ) from error
         return images
 

@@ -112,8 +112,8 @@ class ImageDataModule(L.LightningDataModule):
         if lost := sorted(named - set(common) - set(self.settings)):
             keep = ", ".join(f'"{name}": {name}' for name in lost)
             raise UserError(
-                f"{type(self).__name__}.settings lacks {', '.join(lost)}, so that no checkpoint would say which images "
-                f"it is of: self.settings |= {{{keep}}}"
+                f"{type(self).__name__}.settings lacks {', '.join(lost)}, so a checkpoint could not say which images "
+                f"it was trained on: add self.settings |= {{{keep}}}"
             )
 
     def refuse_others(self, said: Mapping[str, Any], within_epoch: bool) -> None:
@@ -126,8 +126,8 @@ class ImageDataModule(L.LightningDataModule):
         for key in keys:
             if key in said and said[key] != own[key]:
                 what = f"data.{key}={said[key]}, not {own[key]}" if key != "images" else "other images than these"
-                hint = "Give the same, or start anew with init_from=CKPT."
-                raise UserError(f"This training was begun with {what}. {hint}")
+                hint = "Give the same, or start a new training with init_from=CKPT."
+                raise UserError(f"This training was started with {what}. {hint}")
 
     def dealt(self, like: Mapping[str, Any] | None = None) -> dict[str, np.ndarray]:
         """The rows of each split, as the settings of a checkpoint say; without, as this module's own do."""
@@ -142,7 +142,7 @@ class ImageDataModule(L.LightningDataModule):
             found := [f"{mask.sum():,} of {len(mask):,} {name}" for name, mask in masks.items() if mask.any()]
         ):
             log.warning(
-                "%s images also stand in the test split, which flatters test figures; leave them out with "
+                "%s images are also in the test split, which flatters test figures; leave them out with "
                 "data.drop_duplicates=true", " and ".join(found),
             )  # fmt: skip
 
@@ -151,7 +151,7 @@ class ImageDataModule(L.LightningDataModule):
         unsplit, first = int((split == UNSPLIT).sum()), self.trainer is None or self.trainer.is_global_zero
         if first and unsplit and (split == 2).any():  # of several roots, say
             log.warning(
-                "%s of %s images lie in no folder named for a split, as others do: none of them is tested",
+                "%s of %s images are in no folder named after a split, though others are: none of them is tested",
                 f"{unsplit:,}", f"{len(split):,}",
             )  # fmt: skip
 
@@ -161,7 +161,7 @@ class ImageDataModule(L.LightningDataModule):
         for label, cls in enumerate(CLASSES):
             if not (split.labels == label).any() and (self.need_both or not len(split)):
                 raise UserError(
-                    f"The {name} split has no {cls} image ({len(split)} images in all). Look at data.root, "
+                    f"The {name} split has no {cls} image ({len(split)} images in all). Check data.root, "
                     "data.val_fraction and data.test_fraction: each split needs both classes."
                 )
         return split

@@ -40,7 +40,7 @@ class Folder(ImageDataModule):
     ):
         super().__init__(**common)
         if both := {name.lower() for name in real} & {name.lower() for name in fake}:
-            raise UserError(f"data.real and data.fake share {sorted(both)}; a folder has one class.")
+            raise UserError(f"data.real and data.fake share {sorted(both)}; a folder can have only one class.")
         self.root, self.names = root, FolderNames(real, fake, classes)
         self.settings |= {"root": self.absolute_root(), "real": [*real], "fake": [*fake], "classes": classes}
 
@@ -50,7 +50,7 @@ class Folder(ImageDataModule):
 
     def open_images(self) -> Store:
         if self.root is None:
-            raise UserError("data.root is not given: the folder or archive with the images (or a list of them).")
+            raise UserError("data.root is not given. Give the folder or archive with the images (or a list of them).")
         images = self.store_of(roots_of(self.root))
         self._tell_labels(images)
         return images
@@ -68,10 +68,10 @@ class Folder(ImageDataModule):
                 f"{printable(name)} = {CLASSES[self.names(f'{name}/')[1]]} ({counts[name]:,})"
                 for name in sorted(counts)
             ]
-            log.info("Labels by folder name: %s. Where that is wrong, say data.classes=.", ", ".join(said))
+            log.info("Labels by folder name: %s. If that is wrong, set data.classes=.", ", ".join(said))
         held = {name.lower() for folder in folders for name in folder.split("/")}
         if unused := [name for name, label in self.names.given.items() if label != IGNORED and name not in held]:
-            log.warning("data.classes= names folders in which no image lies: %s", ", ".join(map(printable, unused)))
+            log.warning("data.classes= names folders that contain no image: %s", ", ".join(map(printable, unused)))
 
     def store_of(self, roots: tuple[Path, ...]) -> Store:
         """The decoded images of folders or archives, decoded now if they are not in the cache."""

@@ -15,4 +15,4 @@ DATA: dict[str, type[ImageDataModule]] = {cls.__name__: cls for cls in (Cifake, 
 def refuse_no_images(data: DictConfig) -> None:
     """UserError for the choices that only fill in what a checkpoint says."""
     if "_target_" not in data:
-        raise UserError("This choice of data= names no images. Give data=cifake, data=folder or data=synthetic.")
+        raise UserError("This choice of data= provides no images. Give data=cifake, data=folder or data=synthetic.")

@@ -51,7 +51,7 @@ class Calibration:
         if fewest < self.min_images:
             log.warning(
                 "Not calibrated: validation has %d images of a class, fewer than calibration.min_images=%d; "
-                "probabilities stay as they are, the threshold %g",
+                "probabilities are left unchanged, the threshold is %g",
                 *(fewest, self.min_images, given),
             )
             return Fitted(threshold=given)

@@ -74,7 +74,7 @@ class EvidenceMap:
         with torch.no_grad():
             output = backbone.forward_features(self.classifier.prepared(images))
         if cells(backbone, output) is None:
-            raise NoMap(f"{self._where()} of this network is no map: {instead(self.classifier, images)}")
+            raise NoMap(f"{self._where()} of this network gives no map: {instead(self.classifier, images)}")
         activations = output.detach().requires_grad_()
         return activations, backbone.forward_head(activations.clone()).squeeze(1)  # a head may work in place
 
@@ -89,7 +89,7 @@ class EvidenceMap:
 
         module = dict(backbone.named_modules()).get(self.layer)
         if module is None:
-            raise NoMap(f"{self._where()}: the network has no layer of that name: {instead(self.classifier, images)}")
+            raise NoMap(f"{self._where()}: the network has no layer with that name: {instead(self.classifier, images)}")
         with hooked({self.layer: module}, cut):
             logits = self.classifier(images)
         if not kept:
@@ -101,7 +101,7 @@ class EvidenceMap:
         if height * width == 1:
             raise NoMap(
                 f"{self._where()} is a map of 1 x 1 cells for images of {images.shape[-2]} x {images.shape[-1]} "
-                f"pixels, which tells no places apart: {instead(self.classifier, images)}"
+                f"pixels, which cannot tell places apart: {instead(self.classifier, images)}"
             )
 
     def _where(self) -> str:

@@ -27,7 +27,7 @@ from fakereal.runtime.text import printable
 log = logging.getLogger(__name__)
 GROUPS = 24  # that have a sheet, the least accurate first
 BATCH = 64  # images whose maps are made at a time
-MAPS = " Below each image its map: where the evidence for the answer lies, yellow the strongest."
+MAPS = " Below each image is its map: where the evidence for the answer lies, strongest in yellow."
 
 
 @dataclass
@@ -61,7 +61,7 @@ def make_gallery(examined: Examined, count: int, device: torch.device) -> list[S
         part = positions[start : start + BATCH]
         for position, pixels in zip(part.tolist(), examined.pixels(part), strict=True):
             tiles[position] = _tile(examined, position, pixels, heats.get(position))
-    about = f"The answer with the probability of FAKE (FAKE from {evaluation.threshold:.4f} on).{MAPS if heats else ''}"
+    about = f"The answer with the probability of FAKE (FAKE from {evaluation.threshold:.4f} up).{MAPS if heats else ''}"
     return [draw_sheet(group, cells, tiles, about) for group, cells in chosen]
 
 

@@ -16,11 +16,11 @@ from fakereal.runtime.text import printable
 SIDE = 224  # pixels of an image on the page
 SHOWN = 400  # images on the page, of about 20 kB each
 READING = (
-    "A map is Grad-CAM (Selvaraju et al. 2017): where the last layer that still has places found evidence for the "
-    "class that is explained; of a transformer with a class token it is the relevance of its attention (Chefer et al. "
-    "2021). Yellow is the strongest of that image, whatever its strength; maps of two images do not compare. A map is "
-    "no finer than the cells of its layer, and it says where the network looked, not why, and not whether it was "
-    "right: what it looks at may be a trace of the camera or of compression."
+    "Maps are made by Grad-CAM (Selvaraju et al. 2017): they show where the last layer with spatial resolution found "
+    "evidence for the class that is explained; for a transformer with a class token, the relevance of its attention "
+    "(Chefer et al. 2021). Yellow marks the strongest evidence in that image, however weak, so maps of two images "
+    "cannot be compared. A map is no finer than the cells of its layer, and it says where the network looked, not why, "
+    "nor whether it was right: it may be looking at traces of the camera or of compression."
 )
 
 
@@ -49,7 +49,7 @@ def summary(done: list[Explained], limit: int | None, total: int | None) -> list
         of = f" of {total:,} images" if total else " images"
         lines.append(f"These are the first {limit:,}{of}: limit=null explains all")
     if empty := sum(bool(item.file) and not item.found for item in done):
-        lines.append(f"In {empty:,} images nothing spoke for the class that is explained: their map is empty")
+        lines.append(f"In {empty:,} images there was no evidence for the class that is explained: their map is empty")
     if any(item.small for item in done):
         lines.append(f"Overlays of images below {LEAST} pixels are enlarged, each pixel as a square")
     return lines
@@ -64,17 +64,19 @@ def write_page(out: Path, done: list[Explained], told: list[str], layer: str | N
     pictures: list[Block] = []
     shown = [item for item in good if item.pixels is not None]
     if len(good) > len(shown):
-        pictures.append(Text(f"The first {len(shown):,} of {len(good):,} are shown here; maps/ has all."))
+        pictures.append(Text(f"The first {len(shown):,} of {len(good):,} are shown here; maps/ has all of them."))
     if shown:
         pictures.append(Pictures("explanation", [_picture(item) for item in shown]))
     sections = [
-        Section("maps", "Images and maps", [Text(f"Above the image, below it its map. {where}"), bar, *pictures]),
+        Section("maps", "Images and maps", [Text(f"Each image, with its map below. {where}"), bar, *pictures]),
         Section("bad", "Without a map", [Table(("file", "why"), bad)]),
         Section("reading", "How to read a map", [Text(READING)]),
     ]
     headline, *more = told
     kept = [section for section in sections if section.slug != "bad" or bad]
-    first = "Each map shows where in the image the evidence for the answer lies; below is what it does not show."
+    first = (
+        "Each map shows where in the image the evidence for the answer lies; what it does not show is explained below."
+    )
     conclusion: list[Block] = [Text(first), *(Text(f"{line}.") for line in more)]
     write_pages(out, "Where the network looks", headline, conclusion, kept, "explain", "explanations")
 

@@ -77,7 +77,7 @@ def spectrum_chart(mean: Mean, limits: tuple[float, float]) -> Figure:
     half = len(mean.spectrum) / 2
     shown = axes.imshow(log_power(mean), cmap="cividis", vmin=limits[0], vmax=limits[1],
                         extent=(-half, half, half, -half))  # fmt: skip
-    axes.set(xlabel="Horizontal cycles an image", ylabel="Vertical cycles an image")
+    axes.set(xlabel="Horizontal cycles per image", ylabel="Vertical cycles per image")
     bar = figure.colorbar(shown, ax=axes, label="log10 of the mean power")
     bar.ax.tick_params(colors=INK)
     bar.ax.yaxis.label.set_color(INK)

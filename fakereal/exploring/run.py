@@ -54,7 +54,7 @@ def source(found: Found) -> str:
     root = ", ".join(map(str, data.settings.get("root") or [type(data).__name__]))
     return (
         f"Images of {root}, {data.size} x {data.size} as stored ({data.aspect}, {data.filter}); digest "
-        f"{data.images.digest[:16]}. Splits are those that fakereal.train would use. Samples, colours and spectra are "
+        f"{data.images.digest[:16]}. Splits are those fakereal.train would use. Samples, colours and spectra are "
         "of the images as stored; sizes are those of the files."
     )
 
@@ -95,5 +95,5 @@ def _print(found: Found, page: Path) -> None:
         colours.add_row(name, *(" ".join(f"{v:.4f}" for v in row) for row in (mean.channel_mean, mean.channel_std)))
     console.print(colours)
     if found.skipped:
-        console.print(f"Files that cannot be read, and are left out: {len(found.skipped):,}", style="bold yellow")
+        console.print(f"Files that cannot be read and are left out: {len(found.skipped):,}", style="bold yellow")
     console.print(f"Page: {page}")

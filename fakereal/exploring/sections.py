@@ -51,7 +51,7 @@ def _samples(found: Found) -> list[Block]:
         rows = np.flatnonzero(found.label == number)
         rows = np.sort(drawn.choice(rows, min(found.examples, len(rows)), replace=False))
         if len(rows):
-            caption = f"{name}: {len(rows)} images drawn by seed={found.seed}, as they are stored"
+            caption = f"{name}: {len(rows)} images drawn by seed={found.seed}, as stored"
             pictures.append(Picture(sheet(found.data.images.gather(rows)), caption))
     return [Pictures("samples", pictures, wide=True)] if pictures else []
 
@@ -74,11 +74,11 @@ def _sizes(found: Found) -> list[Block]:
     text = f"Outliers lie more than {FENCE:g} interquartile ranges beyond the quartiles (Tukey 1977)."
     if constant := [measure.title.lower() for measure in found.measures if measure.constant]:
         text += f" The same for all files: {', '.join(constant)}."
-    header = ("measure", "class", "lowest", "quarter", "median", "three quarters", "highest", "outliers")
+    header = ("measure", "class", "lowest", "lower quartile", "median", "upper quartile", "highest", "outliers")
     blocks: list[Block] = [Text(text), Table(header, rows), *charts]
     if len(charts) > 1:
         matrix = correlations(found.measures)
-        said = "Pearson's correlation of each two of " + ", ".join(measure.title for measure in found.measures)
+        said = "Pearson's correlation of each pair of " + ", ".join(measure.title for measure in found.measures)
         figure = correlation_chart(found.measures, matrix)
         blocks.append(Chart("correlations", "Correlation of the measures", said, figure))
     return blocks
@@ -86,8 +86,8 @@ def _sizes(found: Found) -> list[Block]:
 
 def _colours(found: Found) -> list[Block]:
     text = (
-        "Mean and standard deviation over all pixels of a class, of 0 to 1. A difference between the classes is one "
-        "that a network may learn instead of what makes an image fake: fakereal.audit says how much it tells."
+        "Mean and standard deviation over all pixels of a class, from 0 to 1. A network may learn a difference "
+        "between the classes here instead of what makes an image fake: fakereal.audit says how much it gives away."
     )
     rows = [[name, *(f"{value:.4f}" for value in (*mean.channel_mean, *mean.channel_std))]
             for name, mean in found.means.items()]  # fmt: skip
@@ -112,7 +112,7 @@ def _spectra(found: Found) -> list[Block]:
     limits = min(power.min() for power in powers), max(power.max() for power in powers)
     return [Text(text)] + [
         Chart(f"spectrum_{name.lower()}", f"{name}: mean power spectrum",
-              f"Power spectrum of the mean {name} image, both axes in cycles an image", spectrum_chart(mean, limits))
+              f"Power spectrum of the mean {name} image, both axes in cycles per image", spectrum_chart(mean, limits))
         for name, mean in found.means.items()
     ]  # fmt: skip
 

@@ -15,7 +15,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 # Test figures of the card, as metrics.json names them, and how each is written.
 FIGURES = {
     "accuracy": ("Accuracy", "{:.2%}"),
-    "without_leaked/accuracy": ("Accuracy without images that also stand in train or val", "{:.2%}"),
+    "without_leaked/accuracy": ("Accuracy without images that are also in train or val", "{:.2%}"),
     "auroc": ("AUROC", "{:.4f}"),
     "average_precision": ("Average precision", "{:.4f}"),
     "recall_fake": ("Recall of FAKE", "{:.2%}"),
@@ -30,7 +30,7 @@ FIGURES = {
 ROWS = {
     "Backbone": lambda said: escape_markdown(said["backbone"]),
     "Parameters": lambda said: f"{said['parameters']:,}",
-    "Sees": lambda said: f"{said['image_size']} px" + (", averaged with its mirror" if said["tta"] == "flip" else ""),
+    "Input": lambda said: f"{said['image_size']} px" + (", averaged with its mirror" if said["tta"] == "flip" else ""),
     "Temperature": lambda said: f"{said['temperature']:.4f}",
     "Threshold": lambda said: f"{said['threshold']:.4f}",
     "Checkpoint (SHA-256)": lambda said: f"`{said['digest'][:16]}`",

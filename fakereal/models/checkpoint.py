@@ -98,8 +98,8 @@ def read_checkpoint(path: str | Path, key: str = "ckpt_path") -> dict[str, Any]:
     except pickle.UnpicklingError as error:
         if zipfile.is_zipfile(path):
             raise UserError(
-                f"{key}={path} holds code besides weights; it is not executed. Checkpoints of fakereal.train hold "
-                "none: do not trust the file."
+                f"{key}={path} contains code besides weights, which is not executed. Checkpoints of fakereal.train "
+                "contain none: do not trust the file."
             ) from error
         raise UserError(f"{key}={path} is not a checkpoint, or was cut short. Copy it again.") from error
     except Exception as error:  # what unpickling altered bytes ends in is hard to foresee
@@ -110,13 +110,13 @@ def read_checkpoint(path: str | Path, key: str = "ckpt_path") -> dict[str, Any]:
         ours = TypeAdapter(Said).validate_python(checkpoint["fakereal"], strict=True)
     except ValidationError as error:
         where = ".".join(map(str, ("fakereal", *error.errors()[0]["loc"])))
-        raise UserError(f"{key}={path} was altered: its {where} cannot be. Copy it again.") from error
+        raise UserError(f"{key}={path} was altered: its {where} is not valid. Copy it again.") from error
     if ours["format"] > CHECKPOINT_FORMAT:
         raise UserError(f"{key}={path} was written by a later version of fakereal. Update the package.")
     if tuple(ours["classes"]) != CLASSES:
         raise UserError(
             f"{key}={path} was trained with the classes {', '.join(ours['classes'])}; here they are "
-            f"{', '.join(CLASSES)}, in this order. Its answers would be turned around: train it again."
+            f"{', '.join(CLASSES)}, in this order. Its answers would be inverted: train it again."
         )
     return checkpoint
 
@@ -142,7 +142,9 @@ def load_classifier(path: str | Path, key: str = "ckpt_path") -> Loaded:
     except UserError as error:
         raise UserError(f"{key}={path}: {error}") from error
     except Exception as error:  # of the backbone's own code too
-        raise UserError(f"{key}={path} was altered: its hyper_parameters make no network. Copy it again.") from error
+        raise UserError(
+            f"{key}={path} was altered: its hyper_parameters do not describe a network. Copy it again."
+        ) from error
     load_weights(classifier, checkpoint, path, key)
     ours = checkpoint["fakereal"]
     classifier.threshold, classifier.temperature = ours["threshold"], ours["temperature"]

@@ -103,7 +103,7 @@ class Classifier(L.LightningModule):
         """Sets mean and std, each of three channels of pixels in [0, 1]; kept in the hyperparameters."""
         for name in ("mean", "std"):
             if len(figures[name]) != 3 or (name == "std" and min(figures[name]) <= 0):
-                raise UserError(f"model.normalization.{name} must be three figures, got {figures[name]}.")
+                raise UserError(f"model.normalization.{name} must be three numbers, got {figures[name]}.")
             getattr(self, name).copy_(torch.tensor(figures[name]).view(1, 3, 1, 1))
         self.hparams.normalization = {name: list(map(float, figures[name])) for name in ("mean", "std")}
 
@@ -216,7 +216,7 @@ class Classifier(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         if self.optimizer is None:
-            raise UserError("Classifier(optimizer=...) is needed for a training, such as torch.optim.AdamW.")
+            raise UserError("Training needs an optimizer, such as torch.optim.AdamW: give Classifier(optimizer=...).")
         optimizer = self.optimizer(self.parameters())
         if self.scheduler is None:
             return optimizer
@@ -235,7 +235,9 @@ class Classifier(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         if (data := self.trainer.datamodule) is None:
-            raise UserError("A checkpoint says which images it is of: give trainer.fit(classifier, datamodule=...).")
+            raise UserError(
+                "A checkpoint records the images it was trained on: give trainer.fit(classifier, datamodule=...)."
+            )
         checkpoint["fakereal"] = {
             "format": CHECKPOINT_FORMAT,
             "classes": list(CLASSES),

@@ -58,8 +58,8 @@ def load_members(ckpt_path: str | list[str], tta: str | None, own_data: bool) ->
             if ours != theirs:
                 what = "images digest" if key == "images" else f"data.{key}"
                 raise UserError(
-                    f"ckpt_path: {member.path} was trained with {what}={theirs}, {first.path} with {ours}. An "
-                    "ensemble answers about the same images: give checkpoints that agree"
+                    f"ckpt_path: {member.path} was trained with {what}={theirs}, {first.path} with {ours}. The "
+                    "members of an ensemble must see the same images: give checkpoints that agree"
                     + (" or choose the data to test on with data=NAME." if key not in PREPROCESSING else ".")
                 )
     return members

@@ -22,8 +22,8 @@ from fakereal.runtime.hardware import cores
 log = logging.getLogger(__name__)
 # Of the images of training's own kind 1% to 2% lie far. Other seeds and splits of them moved that by less than a point.
 CLEARLY = 0.05
-DISTANCE = "The distance of the images from those of training"
-REVIEW = "An answer supports a human review, it does not replace one."
+DISTANCE = "The distance of the images from the training images"
+REVIEW = "An answer supports human review; it does not replace it."
 
 
 class HeadInputs:
@@ -144,10 +144,13 @@ class Far:
         """One line in the log: a warning where the images clearly lie far."""
         self._wait()
         if self.reference is None:
-            log.info("%s is not known: the checkpoint keeps none (last.ckpt, or one of an earlier version)", DISTANCE)
+            log.info(
+                "%s is not known: the checkpoint lacks the data for it (last.ckpt, or one of an earlier version)",
+                DISTANCE,
+            )
             return
         if not self.reference.known:
-            log.info("%s is not known: validation had fewer than %d images. Their sizes are compared", DISTANCE, FEWEST)
+            log.info("%s is not known: validation had fewer than %d images. Only sizes are compared", DISTANCE, FEWEST)
         parts = []
         if self.images:
             low, high = wilson(self.far, self.images)
@@ -158,7 +161,7 @@ class Far:
         if not parts:
             return
         by = f", by {self.member.path}" if self.several else ""
-        text = f"Images that lie far from those of training{by}: {'; '.join(parts)}."
+        text = f"Images that lie far from the training images{by}: {'; '.join(parts)}."
         log.log(logging.WARNING if self.clearly else logging.INFO, "%s", f"{text} {REVIEW}" if self.clearly else text)
 
 

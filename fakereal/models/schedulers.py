@@ -82,15 +82,15 @@ def scheduled(
         now = getattr(schedule, name, None)
         if name in planned and now is not None and planned[name] != now:
             raise UserError(
-                f"The learning rate of this checkpoint was planned for {planned[name]} steps (scheduler.{name}), and "
-                f"here are {now}. Give trainer.max_epochs, data.batch_size and the scheduler as they were, or start "
-                "anew with init_from=CKPT."
+                f"The learning-rate schedule of this checkpoint was planned for {planned[name]} steps "
+                f"(scheduler.{name}), but this training has {now}. Give trainer.max_epochs, data.batch_size and the "
+                "scheduler as they were, or start a new training with init_from=CKPT."
             )
     if not isinstance(schedule, ReduceLROnPlateau):
         return {"scheduler": schedule, "interval": "step"}
     if (every := trainer.check_val_every_n_epoch) != 1:
         raise UserError(
-            f"trainer.check_val_every_n_epoch={every}: ReduceLROnPlateau goes by the validation of each epoch. Give 1, "
+            f"trainer.check_val_every_n_epoch={every}: ReduceLROnPlateau needs a validation after each epoch. Give 1, "
             "or another scheduler."
         )
     watched = "val/loss" if schedule.mode == "min" else "val/accuracy"

@@ -44,7 +44,7 @@ class Images:
         self.named = f"images={names}" if isinstance(given, str) else f"images=[{names}]"
         self.ignored: Counter[str] = Counter()
         if self.given.count(STDIN) > 1:
-            raise UserError(f"{self.named}: standard input can be read once.")
+            raise UserError(f"{self.named}: standard input can be read only once.")
         lengths, self.parts = zip(*(self._part(item) for item in self.given), strict=True)
         self.total = None if None in lengths else sum(lengths)
         if self.total == 0:
@@ -83,7 +83,9 @@ class Images:
     def _matches(self, pattern: str) -> tuple[int, Iterator[Entry]]:
         files = _once(name for name in sorted(glob.iglob(pattern, recursive=True)) if not os.path.isdir(name))
         if not files:
-            brackets = " ([abc] stands for one of these letters: [[] is a bracket itself.)" if "[" in pattern else ""
+            brackets = (
+                " ([abc] stands for one of these letters; write [[] for a literal bracket.)" if "[" in pattern else ""
+            )
             raise UserError(f"images={printable(pattern)} matches no file{brackets}. {MEANT}")
         self.ignored.update(ending for name in files if (ending := other_ending(name)))
         images = [name for name in files if not other_ending(name)]
@@ -98,8 +100,8 @@ class Images:
 
     def _nothing(self) -> UserError:
         if self.given == [STDIN]:
-            return UserError("images=-: standard input is empty. Write the names of images to it, one a line.")
-        left = f" ({self.ignored.total()} files have no image's ending)" if self.ignored else ""
+            return UserError("images=-: standard input is empty. Write the names of images to it, one per line.")
+        left = f" ({self.ignored.total()} files have no image extension)" if self.ignored else ""
         return UserError(f"{self.named}: no image was found{left}. {MEANT}")
 
 
@@ -116,7 +118,7 @@ def _once(names: Iterable[str]) -> list[str]:
 
 def _from_stdin() -> Iterator[Entry]:
     if sys.stdin.isatty():
-        log.info("Type the names of images, one a line; Ctrl-D ends them")
+        log.info("Type the names of images, one per line; end with Ctrl-D")
     for line in sys.stdin.buffer:
         if name := line.rstrip(b"\r\n"):
             yield _entry(_text(name))

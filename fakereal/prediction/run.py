@@ -66,8 +66,8 @@ def look_at(batch: Batch, far: Far) -> None:
 def summarize(predictions: Predictions, images: Images, threshold: float) -> None:
     """Counts and where the rows are, to the log."""
     counts = predictions.counts
-    log.info("%s FAKE, %s REAL, %s not predicted (the figure is the probability of FAKE; FAKE from %.4g on)",
+    log.info("%s FAKE, %s REAL, %s not predicted (the figure is the probability of FAKE; FAKE from %.4g up)",
              f"{counts['FAKE']:,}", f"{counts['REAL']:,}", f"{counts['']:,}", threshold)  # fmt: skip
     if images.ignored:
-        log.info("Left out for want of an image's ending: %s", f"{images.ignored.total():,}")
+        log.info("Left out, without an image extension: %s", f"{images.ignored.total():,}")
     log.info("Predictions: %s", predictions.path)

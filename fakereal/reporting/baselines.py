@@ -63,7 +63,7 @@ def _figures(said: dict[str, Any]) -> dict[str, dict[str, Any]]:
         raise Unusable("audit.json has no baselines: validation was too small, or it was written by an earlier version")
     for name, one in figures.items():
         if not isinstance(one, dict) or not isinstance(one.get("title"), str):
-            raise Unusable(f"audit.json says nothing of the baseline {name}")
+            raise Unusable(f"audit.json says nothing about the baseline {name}")
         tested = tuple(f"test/{figure}" for figure in FIGURES) if "test/accuracy" in one else ()
         require(one, (*REQUIRED, *tested), ())
     return figures

@@ -26,9 +26,9 @@ def curves_blocks(found: Findings) -> list[Block]:
     shown = lines[: len(COLOURS)]
     limit = f" The best {len(shown)} of {len(lines)} settings by {found.monitor} are shown." if shown != lines else ""
     text = (
-        "Where validation (dashed) turns away from training (solid), the network overfits; where both stay poor, it "
-        "underfits. Training figures are means over the epoch, of augmented images. Of settings with several seeds "
-        f"the mean is drawn, and each seed thin.{limit} {note}"
+        "Where validation (dashed) diverges from training (solid), the network overfits; where both stay poor, it "
+        "underfits. Training figures are means over the epoch, on augmented images. For settings with several seeds "
+        f"the mean is drawn, and each seed as a thin line.{limit} {note}"
     )
     return [Text(text.strip()), *(_curves_of(found, shown, name) for name in ("loss", "accuracy"))]
 
@@ -68,9 +68,9 @@ def _caution(runs: list[Run]) -> str:
         threads.add(str(machine.pop("threads", None)))
         kinds.add(str((machine, run.provenance.get("device"))))
     if len(kinds) > 1:
-        return f" Caution: the runs come from {len(kinds)} kinds of hardware; their seconds do not compare."
+        return f" Caution: the runs come from {len(kinds)} kinds of hardware; their seconds are not comparable."
     if len(threads) > 1:
-        return " Caution: the runs had different numbers of threads; their seconds do not compare."
+        return " Caution: the runs had different numbers of threads; their seconds are not comparable."
     return ""
 
 

@@ -72,7 +72,9 @@ def _read(tests: list[tuple[Any, Tested]], left_out: list[LeftOut]) -> dict[Any,
 
 def _difference(one: Predictions, other: Predictions) -> str:
     if one.paths == other.paths:
-        return f"the predictions give {int((one.labels != other.labels).sum()):,} of the same images other labels"
+        return (
+            f"the predictions give different labels to {int((one.labels != other.labels).sum()):,} of the same images"
+        )
     shared = len(set(one.paths) & set(other.paths))
     sizes = f"{len(one.paths):,} and {len(other.paths):,} images, {shared:,} shared"
     return f"the predictions cover different images ({sizes})"

@@ -52,19 +52,19 @@ def _tested(found: Findings, best: Run) -> list[Block]:
     test = found.tests.of_run.get(best)
     if test:
         accuracy = figure_of(test, "accuracy")
-        looks = f", {test.looks} looks with this checkpoint, the newest counts" if test.looks > 1 else ""
+        looks = f", {test.looks} looks with this checkpoint, of which this is the newest" if test.looks > 1 else ""
         blocks.append(
             Text(
                 f"On the test split: accuracy {with_interval(accuracy)}, AUROC {auroc_of(test)}, "
                 f"{test.metrics['test/images']:,} images{looks}. The winner was picked by validation; "
-                "test figures had no part in it."
+                "test figures played no part."
             )
         )
     if best.checkpoint is None:
         return [*blocks, Text(f"Its checkpoint is gone: {best.metrics['checkpoint']} does not exist here.")]
     looks = sum(members_of(look) == (best.metrics["checkpoint_digest"],) for look in found.looks)
-    elsewhere = f"It was tested ({looks} in the ledger), but no result lies where this report looks (tests=)."
-    untested = f"{elsewhere} To test it again:" if looks else "It is not tested yet. Test it:"
+    elsewhere = f"It was tested ({looks} in the ledger), but there is no result where this report looks (tests=)."
+    untested = f"{elsewhere} To test it again:" if looks else "It has not been tested yet. Test it:"
     blocks.append(Text("To look at the test split once more:" if test else untested))
     return [*blocks, Command(testing_command(best.checkpoint, best.folder))]
 
@@ -94,10 +94,10 @@ def _runner_up(found: Findings) -> list[Block]:
         alone = pair.only_first + pair.only_second
         better = pair.first if pair.only_first > pair.only_second else pair.second
         firm = f"more than noise, and {found.ref(better)} is better"
-        said = firm if pair.adjusted < 0.05 else "not to be told from noise"
+        said = firm if pair.adjusted < 0.05 else "indistinguishable from noise"
         p = p_value(pair.adjusted)
         text += (
-            f"Of the {pair.images:,} test images, {alone:,} were answered rightly by one of the two alone "
+            f"Of the {pair.images:,} test images, {alone:,} were classified correctly by only one of the two "
             f"({pair.only_first:,} by {found.ref(pair.first)}, {pair.only_second:,} by {found.ref(pair.second)}): "
             f"the difference is {said} (McNemar's exact test, p {p if p.startswith('<') else f'= {p}'} after "
             "Holm's correction over all pairs)."
@@ -108,7 +108,7 @@ def _runner_up(found: Findings) -> list[Block]:
     text += (
         "Their intervals of validation accuracy "
         + ("overlap: the difference may be noise. " if overlap else "do not overlap. ")
-        + "Test both on the same images, and this report compares them image by image."
+        + "Test both on the same images, and this report will compare them image by image."
     )
     return [Text(text)]
 

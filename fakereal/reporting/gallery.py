@@ -22,17 +22,17 @@ def gallery_blocks(found: Findings) -> list[Block]:
     if run is None:
         return []
     text = (
-        f"Test images of {found.ref(run)} {found.label(run)}: of each class the errors it was surest of, the images "
-        "nearest its threshold, and the hits it was surest of. Captions are its answer with the probability of FAKE. "
-        "Below an image lies its map (Grad-CAM), where the network has one: yellow is where the evidence for the "
-        "answer is strongest, which says neither why nor whether that is right."
+        f"Test images of {found.ref(run)} {found.label(run)}: for each class its surest errors, the images nearest its "
+        "threshold and its surest hits. Captions give its answer and the probability of FAKE. Below an image is its "
+        "map (Grad-CAM), if the network has one: yellow is where the evidence for the answer is strongest, which "
+        "tells neither why it is nor whether it is right."
     )
     try:
         first, *groups = read_json(folder / FILE)["sheets"]
         blocks = [Text(text), *_cells(folder, first)]
         if groups:
             shown = f"the least accurate {GROUPS_SHOWN} of {len(groups)}" if len(groups) > GROUPS_SHOWN else "each"
-            blocks.append(Text(f"By group, the first of each of these ({shown}, the least accurate first):"))
+            blocks.append(Text(f"The first image of each of these, by group ({shown}, the least accurate first):"))
         return [*blocks, *(_group(folder, sheet, n) for n, sheet in enumerate(groups[:GROUPS_SHOWN]))]
     except Unusable as reason:
         return [Text(f"The gallery of {found.ref(run)} is left out: {reason}.")]

@@ -22,7 +22,7 @@ from fakereal.runs.trained import LeftOut, Run, name_runs, of_one_dataset, read_
 from fakereal.runtime.errors import UserError
 
 TRAINS = ("train", "tune")
-STRANGER = "a test result of a checkpoint that belongs to no run of this report"
+STRANGER = "a test result of a checkpoint that belongs to no run in this report"
 
 
 @dataclass
@@ -91,7 +91,7 @@ def gather(cfg: DictConfig) -> Findings:
     roots, empty = expand(resolved(cfg.runs))
     left_out = [LeftOut(pattern, "runs= names no directory there") for pattern in empty]
     folders = list(results_below(roots))
-    left_out += [LeftOut(str(root), "nothing below it was left by fakereal") for root in _barren(roots, folders)]
+    left_out += [LeftOut(str(root), "nothing below it was written by fakereal") for root in _barren(roots, folders)]
     commands = {folder: command_of(folder) for folder in folders}
     runs, problems = read_runs([folder for folder in folders if commands[folder] in TRAINS], cfg.monitor)
     runs, others = of_one_dataset(runs)

@@ -24,7 +24,7 @@ def looks_blocks(found: Findings) -> list[Block]:
     blocks: list[Block] = [
         Text(
             f"The ledger counts every test: these images were looked at {times}, with {len(counts)} different "
-            "checkpoints or ensembles. The best of several test figures is too good, for it was chosen by the test; "
+            "checkpoints or ensembles. The best of several test figures is too good, as it was chosen by the test; "
             "this report chooses by validation."
         )
     ]

@@ -63,12 +63,12 @@ def _baselines(found: Findings) -> list[Block]:
     cheap = found.baselines
     if not cheap.figures:
         return [
-            Text("What cheap features alone achieve is not known here; an audit measures it:"),
+            Text("What cheap features alone achieve is not known yet; an audit measures it:"),
             Command(cheap.command),
         ]
     best = next(iter(cheap.figures.values()))
     text = (
-        "Baselines are logistic regressions on what is cheap, fitted on train without any selection (fakereal.audit, "
+        "Baselines are logistic regressions on cheap features, fitted on train without any selection (fakereal.audit, "
         f"{cheap.folder}). The best of them, {best['title']}, is right on {percent(best['val/accuracy'])} of "
         f"{cheap.images:,} validation images."
     )
@@ -80,8 +80,8 @@ def _baselines(found: Findings) -> list[Block]:
 def _seeds(found: Findings) -> list[Block]:
     table = seeds_table(found)
     repeated = sum(len(group.members) - len(group.runs) for group in found.groups)
-    again = f" {repeated} run(s) repeat a seed: of those the newest counts." if repeated and table.rows else ""
-    return [Text(f"Runs that differ in the seed alone.{again}"), table] if table.rows else []
+    again = f" {repeated} run(s) repeat a seed: of those only the newest counts." if repeated and table.rows else ""
+    return [Text(f"Runs that differ only in the seed.{again}"), table] if table.rows else []
 
 
 def _confusions(found: Findings) -> list[Block]:
@@ -104,7 +104,7 @@ def _pairs(found: Findings) -> list[Block]:
             if found.pairs.tested > COMPARED
             else ""
         )
-        text = "Every two tests on the same images. AUROC difference: the first minus the second."
+        text = "Every pair of tests on the same images. AUROC difference: the first minus the second."
         blocks += [Text(text + limit), table]
     if found.pairs.refused:
         refused = [[f"{found.named(a)} and {found.named(b)}", why] for a, b, why in found.pairs.refused]
@@ -115,21 +115,21 @@ def _pairs(found: Findings) -> list[Block]:
 def _intervals(found: Findings) -> list[Block]:
     """What each kind of interval in this report tells, and what it does not."""
     texts = [
-        "All intervals are 95%. Accuracy of one run: Wilson's score interval; it tells how much a figure on that many "
-        "images can be luck, and not how much another seed would change it. AUROC: score interval "
+        "All intervals are 95%. Accuracy of one run: Wilson's score interval; it shows how much a figure on that many "
+        "images can be luck, but not how much another seed would change it. AUROC: score interval "
         "(Newcombe 2006); loss: percentile bootstrap over the images. Runs of older versions have other intervals of "
         "an AUROC, or none on validation."
     ]
     if any(len(group.runs) > 1 for group in found.groups):
         texts.append(
-            "Over seeds: Student's t-interval of the mean; it tells how much the seed matters. With two or three "
+            "Over seeds: Student's t-interval of the mean; it shows how much the seed matters. With two or three "
             "seeds it is wide; it is cut at 100%."
         )
     if found.pairs.compared:
         texts.append(
             "McNemar's exact test asks whether two runs are right equally often, from the images that only one gets "
             "right. Holm's correction keeps the chance of a single false alarm among all pairs below 5%. AUROC "
-            f"difference: paired bootstrap; both are scored on the same draws, {found.resamples:,} of them."
+            f"difference: paired bootstrap; both are scored on the same resamples, {found.resamples:,} of them."
         )
     if len(found.runs) > 1:
         texts.append(

@@ -117,7 +117,7 @@ def pairs_table(found: Findings) -> Table:
         first, second = found.ref(pair.first), found.ref(pair.second)
         difference = with_interval(pair.auroc_difference, "{:+.5f}".format) if pair.auroc_difference else "-"
         better = first if pair.only_first > pair.only_second else second
-        said = f"{better} is better" if pair.adjusted < 0.05 else "not told apart"
+        said = f"{better} is better" if pair.adjusted < 0.05 else "indistinguishable"
         counts = [f"{n:,}" for n in (pair.images, pair.only_first, pair.only_second)]
         rows.append([f"{first} and {second}", *counts, *map(p_value, (pair.p_value, pair.adjusted)), said, difference])
     header = (

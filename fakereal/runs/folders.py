@@ -62,7 +62,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise Unusable(f"{path.name} cannot be read, perhaps half-written ({error})") from None
     if not isinstance(value, dict):
-        raise Unusable(f"{path.name} holds no object, but {type(value).__name__}")
+        raise Unusable(f"{path.name} is not a JSON object (its type is {type(value).__name__})")
     return value
 
 
@@ -76,13 +76,13 @@ def require(
     for key in texts:
         parts = metrics[key] if isinstance(metrics[key], list) and metrics[key] else [metrics[key]]
         if not all(isinstance(part, str) for part in parts):
-            raise Unusable(f"metrics.json says {key}={metrics[key]!r}, which is no text")
+            raise Unusable(f"metrics.json says {key}={metrics[key]!r}, which is not text")
     for key in (*figures, *(key for key in optional if key in metrics)):
         value = metrics[key]
         number = isinstance(value, int | float) and math.isfinite(value)
         share = any(name in key for name in ("accuracy", "auroc"))
         if not number or (share and not 0 <= value <= 1):
-            raise Unusable(f"metrics.json says {key}={value!r}, which is no such figure")
+            raise Unusable(f"metrics.json says {key}={value!r}, which is not a valid figure")
 
 
 def read_yaml(path: Path) -> Any:

@@ -164,10 +164,10 @@ def read_predictions(test: Tested) -> Predictions:
     if len(set(paths)) != len(paths):
         raise Unusable("predictions.csv names an image twice")
     if unknown := {row[column] for row in rows for column in (1, 3)} - set(CLASSES):
-        raise Unusable(f"predictions.csv has a label that is no class: {min(unknown, key=str)!r}")
+        raise Unusable(f"predictions.csv has a label that is not a class: {min(unknown, key=str)!r}")
     labels = np.array([row[1] == CLASSES[1] for row in rows])
     right = np.array([row[1] == row[3] for row in rows])
     probabilities = np.array([row[2] for row in rows])
     if not np.isfinite(probabilities).all():
-        raise Unusable("predictions.csv has a probability that is no number")
+        raise Unusable("predictions.csv has a probability that is not a number")
     return Predictions(paths, labels, probabilities, right)

@@ -117,8 +117,8 @@ def _unfinished(folder: Path) -> str:
     """Says how to go on with a run that has no metrics.json."""
     last = folder / "checkpoints" / "last.ckpt"
     if not last.exists() and not (folder / "csv").exists():
-        return "no metrics.json: it never began to train (see its train.log)"
-    return f"not finished; unless it is still running, go on with: {resume_command(folder)}"
+        return "no metrics.json: training never started (see its train.log)"
+    return f"not finished; unless it is still running, resume it with: {resume_command(folder)}"
 
 
 def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

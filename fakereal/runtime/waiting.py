@@ -58,6 +58,6 @@ def wait_asleep_among_others() -> None:
     if threads > 1 and used is not None and used > there - threads + BUSY:
         os.environ["OMP_WAIT_POLICY"] = "passive"
         log.info(
-            "Other programs use %.1f of %d cores: torch's threads wait for each other asleep (OMP_WAIT_POLICY=passive)",
+            "Other programs use %.1f of %d cores: torch's threads sleep while waiting (OMP_WAIT_POLICY=passive)",
             used, there,
         )  # fmt: skip

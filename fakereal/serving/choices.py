@@ -34,7 +34,7 @@ def judges_of(cfg: DictConfig, limits: Limits) -> dict[str, Judge]:
         if len({tuple(member.data[key] for key in PREPROCESSING) for member in loaded}) == 1:
             chosen = {f"all {len(loaded)} together": loaded, **chosen}
         else:
-            log.info("The checkpoints see images of different sizes: they answer singly, not together")
+            log.info("The checkpoints preprocess images differently: they answer separately, not together")
     fabric, lock = build(cfg.trainer, devices=1), threading.Lock()
     judges = {name: Judge(members, fabric, limits, cfg.layer, lock) for name, members in chosen.items()}
     black = Image.fromarray(np.zeros((64, 64, 3), dtype=np.uint8))

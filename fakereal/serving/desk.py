@@ -48,7 +48,7 @@ async def received(request: Request) -> FormData:
     except (MultiPartException, KeyError) as error:  # KeyError: a form without its boundary
         raise HTTPException(422, f"The form cannot be read: {getattr(error, 'message', error)}") from error
     except ClientDisconnect:  # whom nobody can answer any more
-        raise HTTPException(400, "The client has gone.") from None
+        raise HTTPException(400, "The client has disconnected.") from None
 
 
 async def files_of(form: FormData, field: str) -> list[tuple[str, bytes]]:
@@ -95,9 +95,9 @@ def programs(desk: Desk, uploads: Uploads) -> FastAPI:
             name, files = form.get("checkpoint", next(iter(desk.judges))), await files_of(form, "images")
             if not isinstance(name, str) or name not in desk.judges:
                 name = getattr(name, "filename", name)
-                raise HTTPException(422, f"checkpoint={name!r} is none of {', '.join(desk.judges)}.")
+                raise HTTPException(422, f"checkpoint={name!r} is not one of {', '.join(desk.judges)}.")
             if not files:
-                raise HTTPException(422, f"No images came: curl -F images=@photo.jpg {request.url}")
+                raise HTTPException(422, f"No images were sent: curl -F images=@photo.jpg {request.url}")
             if len(files) > desk.limits.max_images:
                 raise HTTPException(413, f"{len(files)} images at once, more than {desk.limits.max_images}.")
             judged = await desk.ask(desk.judges[name], files)

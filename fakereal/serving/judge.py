@@ -96,7 +96,7 @@ class Judge:
                 said = header(data)
                 if said.width * said.height > self.limits.max_pixels:
                     raise BadImage(
-                        f"{said.width} x {said.height} are {said.width * said.height / 1e6:,.1f} million pixels, more "
+                        f"{said.width} x {said.height} is {said.width * said.height / 1e6:,.1f} million pixels, more "
                         f"than {self.limits.max_pixels / 1e6:g} million"
                     )
                 notes = reading(said)
@@ -139,7 +139,7 @@ class Judge:
             judged.no_map = str(error)
             return
         if not heat.any():
-            judged.no_map = f"Nothing in the image spoke for {judged.answer.prediction} in particular."
+            judged.no_map = f"Nothing in the image speaks for {judged.answer.prediction} in particular."
             return
         height, width = judged.own.shape[:2]
         whole = size == (width, height) and self.resize.size == width == height
@@ -150,16 +150,16 @@ def reading(said: Image.Image) -> list[str]:
     """How a file that is not plain 8-bit RGB is read, a sentence each; by its header, inside `failing_as_bad_image`."""
     notes = []
     if (frames := getattr(said, "n_frames", 1)) > 1 and said.format != "MPO":  # a photo with its preview
-        notes.append(f"It has {frames} frames or pages: the first is judged.")
+        notes.append(f"It has {frames} frames or pages: only the first is judged.")
     if said.mode == "CMYK":
         notes.append("Its colours are CMYK: they were converted to RGB without its colour profile.")
     if said.mode.startswith(("I", "F")) or any("16" in str(tile[3]) for tile in said.tile):
-        notes.append("It has more than 8 bits a channel: they were brought to 8.")
+        notes.append("It has more than 8 bits per channel: they were reduced to 8.")
     if said.has_transparency_data:
-        notes.append("It is transparent in places: it was laid on white.")
+        notes.append("It is transparent in places: it was placed on white.")
     try:
         if said.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9):
-            notes.append("It was turned upright, as its EXIF data says.")
+            notes.append("It was rotated upright, as its EXIF data says.")
     except Exception:  # a damaged EXIF block is nothing that matters here
         pass
     return notes

@@ -14,9 +14,9 @@ USED = {"app_id", "cancel", "heartbeat", "info", "queue", "reset", "startup-even
 USED |= {"upload_progress"}
 SILENT_SECONDS = 20.0  # between two parts of a body, at most
 SLOWEST = 2**15  # bytes a second, over a whole body
-TOO_SLOW = "The request did not come to its end in time. Send fewer or smaller images."
+TOO_SLOW = "The request was not completed in time. Send fewer or smaller images."
 HELD_REQUESTS = 8  # of the largest size, whose bodies are held at a time; and as many whose uploads are
-BUSY = "As many wait already as may. Try again in a moment."
+BUSY = "The server is busy: too many requests are waiting. Try again in a moment."
 DROPPED_BYTES, DROPPED_SECONDS = 2**26, 2.0  # of a refused request, at most
 
 

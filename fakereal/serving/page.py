@@ -47,7 +47,7 @@ def with_page(api: FastAPI, desk: Desk, uploads: Uploads, tests: str | list[str]
     async def answers(files: list[tuple[str, bytes] | None], name: str) -> tuple[str, None]:
         given = [file for file in files if file]
         if len(given) < len(files) or not given:
-            raise gr.Error("The upload is no longer here. Choose the images again.")
+            raise gr.Error("The upload is no longer available. Choose the images again.")
         if len(given) > limits.max_images:
             raise gr.Error(f"{len(given)} images at once, more than {limits.max_images}. Choose fewer.")
         judge = desk.judges[name]
@@ -84,8 +84,8 @@ def _there(of: object, name: str) -> None:
     """What protects this computer replaces parts of Gradio: without effect, if a version of it calls them otherwise."""
     if not hasattr(of, name):
         raise UserError(
-            f"Gradio {gr.__version__} has no {name}, on which the protection of your files rests: install the version "
-            f"that constraints.txt names ({installing('app')})."
+            f"Gradio {gr.__version__} has no {name}, on which the protection of your files depends: install the "
+            f"version that constraints.txt names ({installing('app')})."
         )
 
 

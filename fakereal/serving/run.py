@@ -39,8 +39,8 @@ def serve(cfg: DictConfig) -> None:
         page = application(cfg, Path(folder))
         url = address(*listener.getsockname()[:2])
         if not is_loopback(listener.getsockname()[0]):
-            log.warning("host=%s: whoever can reach this computer can use the page; there is no password.", cfg.host)
-        log.info("Open %s (Ctrl-C ends it). For programs: curl -F images=@photo.jpg %s/predict", url, url)
+            log.warning("host=%s: anyone who can reach this computer can use the page; there is no password.", cfg.host)
+        log.info("Open %s (stop with Ctrl-C). For programs: curl -F images=@photo.jpg %s/predict", url, url)
         if cfg.open:
             import webbrowser
 
@@ -50,7 +50,7 @@ def serve(cfg: DictConfig) -> None:
         try:
             uvicorn.Server(settings).run([listener])
         except KeyboardInterrupt:
-            log.info("Ended.")
+            log.info("Stopped.")
 
 
 def listening(host: str, port: int | None) -> socket.socket:
@@ -66,7 +66,7 @@ def listening(host: str, port: int | None) -> socket.socket:
         reason = getattr(error, "strerror", None) or error
         raise UserError(
             f"port={port} on host={host} cannot be used ({reason}). Give another port or host, or port=null for any "
-            "port that is free."
+            "free port."
         ) from error
     return listener
 

@@ -61,8 +61,8 @@ def refuse_equal_jobs(words: list[str]) -> None:
         group, _, name = key.partition(".")
         if (group in ELSEWHERE or name in ELSEWHERE_WITHIN.get(group, ())) and override.is_sweep_override():
             raise UserError(
-                f"{override.input_line}: jobs that differ in {key} alone train the same, and only the first would be "
-                "trained. Run a command for each value, with a sweep=NAME or hydra.run.dir=DIR of its own."
+                f"{override.input_line}: jobs that differ only in {key} train the same, and only the first would be "
+                "trained. Run one command for each value, each with its own sweep=NAME or hydra.run.dir=DIR."
             )
 
 
@@ -123,12 +123,12 @@ def claimed(monitor: str) -> Iterator[dict[str, Any] | None]:
     except Timeout:
         if single:
             raise UserError(
-                f"hydra.run.dir={out}: another process trains in this directory just now. Wait for it, or give another "
+                f"hydra.run.dir={out}: another process is training in this directory. Wait for it, or give another "
                 "directory."
             ) from None
-        log.warning("Job %s is trained by another process just now, and left to it: %s", out.name, out)
+        log.warning("Job %s is being trained by another process, and left to it: %s", out.name, out)
         if from_outside():  # the other ranks would train it nevertheless; torchrun and Slurm end them
-            raise SystemExit(f"Job {out.name} has ranks already: {out}") from None
+            raise SystemExit(f"Job {out.name} already has ranks: {out}") from None
         yield {monitor: float("nan")}
         return
     try:
@@ -146,5 +146,5 @@ def finished(out: Path, monitor: str) -> dict[str, Any] | None:
         value = float(metrics[monitor])
     except (Unusable, KeyError, TypeError, ValueError):
         return None
-    log.info("Job %s is finished already, %s %.4f: %s", out.name, monitor, value, out)
+    log.info("Job %s is already finished, %s %.4f: %s", out.name, monitor, value, out)
     return metrics

@@ -72,7 +72,7 @@ def report(sweep: Path, monitor: str, began: float) -> None:
         said = "is not finished" if row["error"] == UNFINISHED else f"failed: {row['error']}"
         console.print(f"Job {row['job']} ({chosen}) {said}", style="red")
     if earlier:
-        told = f"Failed in an earlier command, and not tried again by this one: {', '.join(earlier)}"
+        told = f"Failed in an earlier command, and not retried by this one: {', '.join(earlier)}"
         console.print(f"{told} (results.csv says why)")
 
 

@@ -127,5 +127,5 @@ def _replace(path: Path, text: str) -> None:
     try:
         replace(part, path)
     except PermissionError:  # Windows, where a spreadsheet has it open
-        log.warning("%s is open in another program and stays as it is: the next job brings it up to date", path)
+        log.warning("%s is open in another program and is left unchanged: the next job updates it", path)
         part.unlink()

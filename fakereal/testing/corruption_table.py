@@ -14,7 +14,9 @@ def print_robustness(rows: list[dict[str, Any]], images: str, out: Path, look: i
     console = result_console()
     severities = list(dict.fromkeys(row["severity"] for row in rows[1:]))
     accuracy = {(row["corruption"], row["severity"]): row["accuracy"] for row in rows}
-    title = f"Accuracy in % at the frozen threshold, {images}; lost: points, as told below, mean over the severities"
+    title = (
+        f"Accuracy in % at the frozen threshold, {images}; lost: points, as explained below, mean over the severities"
+    )
     table = Table(title=title, title_justify="left")
     table.add_column("corruption")
     for heading in (*map(str, severities), "mean", "mean AUROC", "lost to threshold", "lost to ranking"):
@@ -29,14 +31,14 @@ def print_robustness(rows: list[dict[str, Any]], images: str, out: Path, look: i
         for name in ("accuracy", "auroc")
     }
     console.print(
-        f"95% intervals reach at most {100 * reach['accuracy']:.1f} points to either side of an accuracy, "
-        f"{reach['auroc']:.3f} of an AUROC; robustness.csv has them all"
+        f"95% intervals extend at most {100 * reach['accuracy']:.1f} points to either side of an accuracy, "
+        f"{reach['auroc']:.3f} of an AUROC; robustness.csv has all of them"
     )
     clean = rows[0]
     console.print(
-        "Lost to threshold: what the best threshold for these very images would win "
-        f"({100 * clean['lost_to_threshold']:.1f} points of the clean ones too); "
-        "lost to ranking: what even the best one loses against that of the clean images"
+        "Lost to threshold: what the best threshold for these very images would gain "
+        f"({100 * clean['lost_to_threshold']:.1f} points on the clean ones too); "
+        "lost to ranking: what even that one loses compared with the clean images' best"
     )
     interval = f"{clean['accuracy']:.2%} ({clean['accuracy_low']:.2%} to {clean['accuracy_high']:.2%})"
     area = f"{clean['auroc']:.4f} ({clean['auroc_low']:.4f} to {clean['auroc_high']:.4f})"

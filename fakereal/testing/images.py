@@ -82,7 +82,7 @@ def warn_of_other_images(node: DictConfig, data: ImageDataModule, members: list[
     tested, every = len(data.splits["test"]), len(data.images.table)
     if seen := _seen(data, trained):
         log.warning(
-            "%s of the %s test images were trained or validated on: their figures say little about others",
+            "%s of the %s test images were trained or validated on: their figures say little about other images",
             f"{seen:,}", f"{tested:,}",
         )  # fmt: skip
     elif data.images.digest == members[0].data["images"]:
@@ -91,7 +91,9 @@ def warn_of_other_images(node: DictConfig, data: ImageDataModule, members: list[
         if tested < every and not (data.images.table["split"] == 2).any():
             log.warning("%s of %s images are tested; data.test_fraction=1 tests all", f"{tested:,}", f"{every:,}")
     elif any(member.trained is None for member in members):
-        log.warning("The images are not those of training: a test split carved anew may hold former training images")
+        log.warning(
+            "The images are not those of the training: a test split carved anew may hold former training images"
+        )
 
 
 def seen_in_training(data: ImageDataModule, trained: np.ndarray) -> dict[str, int]:

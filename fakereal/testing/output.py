@@ -81,9 +81,7 @@ def print_evaluation(
     if "test/without_leaked/accuracy" in metrics:
         text = _interval(metrics, "test/without_leaked/accuracy", "{:.2%}")
         rest = metrics["test/without_leaked/images"]
-        summary.add_row(
-            "without leaked images", f"{text}, {rest:,} images: {count - rest:,} also stand in train or val"
-        )
+        summary.add_row("without leaked images", f"{text}, {rest:,} images: {count - rest:,} are also in train or val")
     summary.add_row("AUROC", _interval(metrics, "test/auroc", "{:.4f}"))
     summary.add_row("average precision", _interval(metrics, "test/average_precision", "{:.4f}"))
     summary.add_row("log-loss", _interval(metrics, "test/loss", "{:.4f}"))
@@ -98,7 +96,7 @@ def print_evaluation(
     console.print(summary)
     if 0 < (fewest := int(min(n for n in evaluation.confusion().sum(1) if n))) < FEWEST:
         text = (
-            f"Only {fewest} images of a class: of so few, only accuracy, precision and recall have intervals that hold"
+            f"Only {fewest} images of a class: with so few, only the intervals of accuracy, precision and recall hold"
         )
         console.print(text, style="bold yellow")
 

@@ -64,7 +64,7 @@ def robustness(cfg: DictConfig) -> dict[str, Any]:
     metrics |= Images.of_data(data.describe()).named()
     look = record_look(Path(cfg.ledger), metrics, out)[1] if cfg.split == "test" else None
     write_rows(out / "robustness.csv", rows)
-    images = f"{len(positions):,} of {len(split):,} {cfg.split} images as they are stored, {data.size} x {data.size} px"
+    images = f"{len(positions):,} of {len(split):,} {cfg.split} images as stored, {data.size} x {data.size} px"
     save_png(curves_figure(rows, f"Robustness, {images}, 95% intervals"), out / "robustness.png")
     save_png(examples(cells), out / "examples.png")
     write_json(out / "provenance.json", provenance(trainer, data, list(HydraConfig.get().overrides.task)))

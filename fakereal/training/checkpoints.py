@@ -83,8 +83,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             replace(part, path)
         except OSError as error:
             raise UserError(
-                f"{path} cannot be written ({error.strerror or error}); the one before is kept. "
-                "Make room, and go on with the same command and ckpt_path=last."
+                f"{path} cannot be written ({error.strerror or error}); the previous one is kept. "
+                "Free some space, and resume with the same command and ckpt_path=last."
             ) from error
         finally:
             Path(part).unlink(missing_ok=True)
@@ -96,8 +96,8 @@ def _refuse_code(path: str) -> None:
     except pickle.UnpicklingError as error:
         found = re.search(r"GLOBAL (\S+)", str(error))
         raise UserError(
-            f"A checkpoint would hold {found[1] if found else 'code'} besides weights and plain values: nothing would "
-            "read it again. What a callback's state_dict and a data module's settings give must be plain, such as "
+            f"A checkpoint would contain {found[1] if found else 'code'} besides weights and plain values, and could "
+            "not be read again. A callback's state_dict and a data module's settings must give plain values, such as "
             "float(x), str(path) and lists of these."
         ) from error
 
@@ -211,10 +211,10 @@ class LastCheckpoint(Checkpoint):
     def _exit(self) -> None:
         previous = self.previous.get(self.received)
         if self.received in SCHEDULER and callable(previous):
-            log.warning("Stopped; the scheduler begins this job again, and it goes on from here")
+            log.warning("Stopped; the scheduler restarts this job, and it resumes from here")
             previous(self.received, None)
             time.sleep(60)  # on other ranks it returns: to exit would kill the first before it has asked
-        log.warning("Stopped; nothing is lost. Go on with: %s", _go_on(self.path.parent.parent))
+        log.warning("Stopped; nothing is lost. Resume with: %s", _go_on(self.path.parent.parent))
         raise SystemExit(128 + (self.received or signal.SIGTERM))
 
 
@@ -226,7 +226,7 @@ def _go_on(run: Path) -> str:
     if command_of(run) == "tune":
         return "the same command"
     try:
-        whole = "\nor with the whole sweep by the same command" if in_placed_sweep(run) else ""
+        whole = "\nor the whole sweep with the same command" if in_placed_sweep(run) else ""
         return resume_command(run) + whole
     except Unusable:  # there is no .hydra: hydra.output_subdir=null
         return f'the same command and "hydra.run.dir={run}" ckpt_path=last'

@@ -42,7 +42,7 @@ def _refuse_clipped_fused(cfg: DictConfig) -> None:
     if cfg.optimizer.get("fused") and cfg.trainer.gradient_clip_val and mixed:
         raise UserError(
             f"optimizer.fused=true: under trainer.precision={cfg.trainer.precision} gradients cannot be clipped "
-            f"(trainer.gradient_clip_val={cfg.trainer.gradient_clip_val}). Leave optimizer.fused away, or clip nothing."
+            f"(trainer.gradient_clip_val={cfg.trainer.gradient_clip_val}). Remove optimizer.fused, or clip nothing."
         )
 
 
@@ -51,8 +51,8 @@ def refuse_fewer_epochs(checkpoint: Mapping[str, Any], max_epochs: int) -> None:
     done = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
     if 0 <= max_epochs < done:
         raise UserError(
-            f"trainer.max_epochs={max_epochs}: the training that goes on has had {done} epochs. Give more, or start "
-            "anew with init_from=CKPT."
+            f"trainer.max_epochs={max_epochs}: the training to resume has already had {done} epochs. Give more, or "
+            "start a new training with init_from=CKPT."
         )
 
 
@@ -60,7 +60,7 @@ def refuse_without_best(callbacks: Sequence[Callback]) -> None:
     """metrics.json holds the figures of best.ckpt."""
     if not any(isinstance(callback, BestCheckpoint) for callback in callbacks):
         raise UserError(
-            "callbacks.checkpoint is needed: metrics.json holds the figures of best.ckpt. The group `default` has it: "
+            "callbacks.checkpoint is required: metrics.json holds the figures of best.ckpt. It is part of `default`: "
             "'callbacks=[default,ema]'."
         )
 
@@ -77,8 +77,8 @@ def _refuse_never_validated(cfg: DictConfig) -> None:
 
 # Lightning's, and what does here what they are for.
 SWITCHES = {
-    "fast_dev_run": "it writes no checkpoint. trainer=debug is a try of three batches",
-    "overfit_batches": "it would deal the images anew. trainer.limit_train_batches=2 trains on so many batches of each "
+    "fast_dev_run": "it writes no checkpoint. trainer=debug tries three batches",
+    "overfit_batches": "it would redistribute the images. trainer.limit_train_batches=2 trains on two batches of each "
     "epoch",
     "barebones": "it writes neither logs nor checkpoints. `python -m fakereal.benchmark` measures speed",
 }
@@ -88,14 +88,14 @@ def _refuse_switches(trainer: DictConfig) -> None:
     """What Lightning offers to look at code, and what leaves no run behind."""
     for name, instead in SWITCHES.items():
         if trainer.get(name):
-            raise UserError(f"trainer.{name}={trainer[name]} does not go with this training: {instead}.")
+            raise UserError(f"trainer.{name}={trainer[name]} is not supported here: {instead}.")
     if (steps := trainer.get("max_steps", -1)) != -1:
         raise UserError(
-            f"trainer.max_steps={steps}: an epoch that ends halfway is not gone on with exactly. Give "
+            f"trainer.max_steps={steps}: an epoch that ends halfway cannot be resumed exactly. Give "
             "trainer.max_epochs, and for shorter epochs trainer.limit_train_batches."
         )
     if trainer.get("enable_checkpointing") is False:
-        raise UserError("trainer.enable_checkpointing=False: a training leaves best.ckpt. Leave it away.")
+        raise UserError("trainer.enable_checkpointing=False: a training writes best.ckpt. Remove it.")
 
 
 def on_several_devices(cfg: DictConfig) -> bool:
@@ -111,7 +111,7 @@ def refuse_thawing_in_ddp(freeze: object, strategy: Strategy) -> None:
         raise UserError(
             f"model.freeze={freeze} (an epoch count) works on one device only (trainer.devices=1 "
             "trainer.strategy=auto): DDP fixes at the start which weights it averages. Or train with "
-            "model.freeze=backbone first, then go on with init_from=CKPT."
+            "model.freeze=backbone first, then continue with init_from=CKPT."
         )
 
 
@@ -119,6 +119,6 @@ def refuse_sync_batchnorm_on_cpu(trainer: DictConfig, strategy: Strategy) -> Non
     """torch has it for GPUs alone, and raises when DDP begins."""
     if trainer.get("sync_batchnorm") and isinstance(strategy, DDPStrategy) and strategy.root_device.type == "cpu":
         raise UserError(
-            "trainer.sync_batchnorm=true works on GPUs alone. Leave it away: without it, batch norm sees the images of "
+            "trainer.sync_batchnorm=true works only on GPUs. Remove it: without it, batch norm sees the images of "
             "one rank."
         )

@@ -110,11 +110,13 @@ def find_resume(ckpt_path: str | None, out: Path) -> tuple[str | None, dict[str,
     if ckpt_path != "last":
         checkpoint = read_checkpoint(ckpt_path)
         if not {"optimizer_states", "loops"} <= set(checkpoint):
-            raise UserError(f"ckpt_path={ckpt_path} holds weights alone, from which init_from={ckpt_path} starts anew.")
+            raise UserError(
+                f"ckpt_path={ckpt_path} holds only weights: start a new training with init_from={ckpt_path}."
+            )
         return ckpt_path, checkpoint
     last = out / LAST
     if not last.exists():
-        log.info("ckpt_path=last: there is no %s yet; training starts anew", last)
+        log.info("ckpt_path=last: there is no %s yet; starting a new training", last)
         return None, None
     checkpoint = read_checkpoint(last)
     log.info("Resuming from %s", last)

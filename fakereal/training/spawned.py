@@ -48,7 +48,7 @@ def ranks_to_start(cfg: DictConfig) -> int:
     if cfg.trainer.num_nodes > 1:
         raise UserError(
             f"trainer.num_nodes={cfg.trainer.num_nodes}: the ranks of a sweep's job, and those of ddp_spawn, are "
-            "started on this machine alone. Launch them by torchrun or Slurm (hydra/launcher=slurm "
+            "started on this machine alone. Launch them with torchrun or Slurm (hydra/launcher=slurm "
             "hydra.launcher.nodes=2)."
         )
     asked = {key: cfg.trainer[key] for key in ("accelerator", "devices")}

@@ -45,7 +45,7 @@ class Careful(Logger):
             call(*args)
         except Exception as error:  # a server that is down, an account that has expired, a full disk
             self.broken = True
-            log.warning("%s failed and is left out from here on; the training goes on. %s", self.kind, error)
+            log.warning("%s failed and is not used from here on; training continues. %s", self.kind, error)
 
     @property
     def name(self) -> str:

@@ -53,7 +53,7 @@ def search(cfg: DictConfig, words: list[str], loader: ConfigLoader, launcher: La
             recover(study, folder)
             forgive(study, again=_walks_a_grid(cfg))
     left = remaining(study, wanted)
-    log.info("Study %s: %d trials of %d are to be begun", study.study_name, left, wanted)
+    log.info("Study %s: %d of %d trials left to start", study.study_name, left, wanted)
     ends = time.monotonic() + (cfg.timeout or math.inf)
     while time.monotonic() < ends and _run_batch(cfg, study, space, wanted, folder, launcher):
         _refuse_hopeless(study)
@@ -158,7 +158,7 @@ def _tell(study: optuna.Study, trial: Trial, job: JobReturn | Exception) -> None
         trial.set_user_attr("job", Path(job.hydra_cfg.hydra.runtime.output_dir).name)
     if isinstance(result, optuna.TrialPruned):
         study.tell(trial, state=TrialState.PRUNED)
-        log.info("Trial %d is pruned: %s", trial.number, result)
+        log.info("Trial %d was pruned: %s", trial.number, result)
     elif job.status == JobStatus.FAILED:
         _fail(study, trial, result)
     elif not isinstance(result, int | float) or not math.isfinite(result):
@@ -196,4 +196,4 @@ def _conclude(study: optuna.Study) -> None:
         counts[TrialState.RUNNING],
     )
     if trials and not counts[TrialState.COMPLETE] and not counts[TrialState.RUNNING]:
-        raise UserError(f"study={study.study_name}: no trial succeeded. Mend what their errors say, and start again.")
+        raise UserError(f"study={study.study_name}: no trial succeeded. Fix the errors they report, and start again.")

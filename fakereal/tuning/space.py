@@ -41,7 +41,7 @@ def parse_space(words: list[str], loader: ConfigLoader | None = None) -> Space:
     for key, word in overrides.items():
         if word.is_sweep_override() and key.lstrip("+").partition(".")[0] in (*SEARCH_KEYS, "monitor"):
             raise UserError(
-                f"`{word.input_line}`: {key} says how the search is done, for all its trials. Give one value."
+                f"`{word.input_line}`: {key} controls the search itself, for all its trials. Give one value."
             )
     space = {key: _distribution(key, word) for key, word in overrides.items() if word.is_sweep_override()}
     if not space:
@@ -64,7 +64,7 @@ def _distribution(key: str, word: Override) -> "BaseDistribution":
     said = f"{key}={word.input_line.partition('=')[2] if word.input_line else sweep}"
     try:
         if other := tags - {"log"}:
-            raise ValueError(f"the tag {', '.join(map(repr, sorted(other)))} means nothing here; `log` does")
+            raise ValueError(f"the tag {', '.join(map(repr, sorted(other)))} has no meaning here; only `log` does")
         if isinstance(sweep, IntervalSweep) and not (math.isfinite(sweep.start) and math.isfinite(sweep.end)):
             raise ValueError("its ends must be finite numbers")
         if isinstance(sweep, IntervalSweep):

@@ -65,7 +65,7 @@ def join_study(cfg: DictConfig, space: Space, folder: Path) -> optuna.Study:
         if before.get(key) != settings.get(key):
             old, new = before.get(key), settings.get(key)
             raise UserError(
-                f"study={name} was begun with {key}={old}, not {new}: its trials could not be compared. "
+                f"study={name} was started with {key}={old}, not {new}: its trials could not be compared. "
                 f"Give {key}={old} again, or another study=NAME."
             )
     for trial in study.get_trials(deepcopy=False):
@@ -74,7 +74,7 @@ def join_study(cfg: DictConfig, space: Space, folder: Path) -> optuna.Study:
             if isinstance(old, CategoricalDistribution) and new is not None and new != old:
                 choices = ",".join(map(str, old.choices))
                 raise UserError(
-                    f"study={name} was begun with {key}={choices}: choices cannot change within a study. "
+                    f"study={name} was started with {key}={choices}: choices cannot change within a study. "
                     "Give another study=NAME."
                 )
     return study
@@ -144,7 +144,7 @@ def recover(study: optuna.Study, folder: Path) -> None:
             continue  # of a worker that does not share this directory
         try:
             with lock_of(folder, trial.number).acquire(timeout=0):
-                log.info("Trial %d was interrupted; it goes on", trial.number)
+                log.info("Trial %d was interrupted; it will be resumed", trial.number)
                 put_back(study, trial.number)
         except Timeout:
             continue

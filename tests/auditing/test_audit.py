@@ -179,13 +179,13 @@ def test_a_rate_of_false_alarms_is_of_the_pairs_that_were_compared(tree, audit, 
 
     audit("data=folder", f"data.root={tree(30, often_blank, splits=('.',))}")
     page = (tmp_path / "out" / "audit.md").read_text()
-    assert "Of 25 pairs of a real and a fake image" in page and "but for those of 50 that are too even" in page
+    assert "Of 25 pairs of a real and a fake image" in page and "except those of 50 images too uniform" in page
 
 
 @pytest.mark.parametrize("more", [(), ("data.test_fraction=1",)])
 def test_of_few_images_no_shortcut_is_claimed(tree, audit, more):
     figures, text = audit("data=folder", f"data.root={tree(3, splits=('.',))}", *more)
-    assert figures["shortcuts"] == {} and "10 are needed" in text
+    assert figures["shortcuts"] == {} and "train and val need 10 each" in text
 
 
 def test_images_that_all_look_the_same(tree, audit):
@@ -209,7 +209,7 @@ def test_generated_images_have_no_files(audit):
     [
         (("near.distance=20", "shortcut=0.3"), "`near.distance` must be"),
         (("data=synthetic", "data.size=8"), "`data.size` must be at least 9"),
-        (("data=checkpoint",), "names no images. Give data=cifake"),
+        (("data=checkpoint",), "provides no images. Give data=cifake"),
         (("data=folder", "data.root=/nowhere"), "does not exist"),
     ],
 )

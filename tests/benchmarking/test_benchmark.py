@@ -121,7 +121,7 @@ def test_wrong_settings_are_told_at_once(run):
     finished = run("benchmark", "figures=decode", "root=nowhere.tar", "repeats=1")
     assert finished.code == 1 and "nowhere.tar does not exist" in finished.text
     finished = run("benchmark", "networks=[lenet,nope]")
-    assert finished.code == 1 and "there is no model named nope. There are: alexnet, cnn," in finished.text
+    assert finished.code == 1 and "there is no model named nope. Choose from: alexnet, cnn," in finished.text
 
 
 @pytest.mark.slow

@@ -125,7 +125,7 @@ def test_all_wrong_values_are_told_at_once_with_key_and_value(composed):
 
 def test_an_added_key_that_the_target_lacks_is_told(composed):
     cfg = composed("+model.depth=3", "callbacks=[]", "logger=none")
-    with pytest.raises(UserError, match=r"`model.depth` is no parameter of Classifier; it has: backbone"):
+    with pytest.raises(UserError, match=r"`model.depth` is not a parameter of Classifier, which has: backbone"):
         check(cfg)
 
 

@@ -10,10 +10,10 @@ from fakereal.config import CONF
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("+modle=lenet", "`modle` is read by nothing: did you mean `model`?"),
-        ("++modle=lenet", "`modle` is read by nothing: did you mean `model`?"),
-        ("+qqq=1", "`qqq` is read by nothing: leave it away."),
-        ("+optmizer.lr=0.5", "`optmizer.lr` is read by nothing: did you mean `optimizer.lr`?"),
+        ("+modle=lenet", "`modle` is not used by anything: did you mean `model`?"),
+        ("++modle=lenet", "`modle` is not used by anything: did you mean `model`?"),
+        ("+qqq=1", "`qqq` is not used by anything: remove it."),
+        ("+optmizer.lr=0.5", "`optmizer.lr` is not used by anything: did you mean `optimizer.lr`?"),
     ],
 )
 def test_a_key_that_nothing_reads_is_told(run, quick, word, said):
@@ -23,14 +23,14 @@ def test_a_key_that_nothing_reads_is_told(run, quick, word, said):
 
 def test_a_key_of_a_plain_node_too(run):
     stopped = run("audit", "data=synthetic", "+near.distanc=3")
-    assert stopped.code == 1 and "`near.distanc` is read by nothing: did you mean `near.distance`?" in stopped.text
+    assert stopped.code == 1 and "`near.distanc` is not used by anything: did you mean `near.distance`?" in stopped.text
 
 
 @pytest.mark.parametrize("command", ["predict", "robustness", "explain"])
 def test_also_where_there_is_no_training(run, command):
     needed = ("images=.",) if command != "robustness" else ()
     stopped = run(command, "ckpt_path=none.ckpt", *needed, "+ckpt_paht=other.ckpt")
-    assert stopped.code == 1 and "`ckpt_paht` is read by nothing: did you mean `ckpt_path`?" in stopped.text
+    assert stopped.code == 1 and "`ckpt_paht` is not used by anything: did you mean `ckpt_path`?" in stopped.text
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def there(group):
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("scheduler=null", f"scheduler=null: `scheduler` is chosen from {there('scheduler')}. Give one, or leave"),
+        ("scheduler=null", f"scheduler=null: `scheduler` is chosen from {there('scheduler')}. Give one, or remove"),
         ("optimizer=", f"optimizer=: `optimizer` is chosen from {there('optimizer')}."),
         ("data/augment=None", "data/augment=None: `data/augment` is chosen from all, "),
         ("data=null", f"data=null: `data` is chosen from {there('data')}. Give one"),
@@ -76,7 +76,10 @@ def test_a_group_without_a_choice_is_told_what_there_is(run, word, said):
 @pytest.mark.parametrize(("command", "key"), [("train", "calibration"), ("audit", "near")])
 def test_a_value_in_place_of_keys_is_told(run, command, key):
     stopped = run(command, "data=synthetic", f"{key}=5")
-    assert stopped.code == 1 and f"`{key}` is no value: its keys are set with {key}.KEY=VALUE, got 5." in stopped.text
+    assert (
+        stopped.code == 1
+        and f"`{key}` is not a single value: set its keys with {key}.KEY=VALUE, got 5." in stopped.text
+    )
 
 
 def test_keys_may_be_null(run):

@@ -76,9 +76,9 @@ def test_a_training_without_them_has_no_leaked_test_images(leaky, run, quick, tm
     words = (*quick, "data=folder", f"data.root={leaky}", "data.size=32", "data.val_fraction=0.3", "threads=1")
     words = tuple(word for word in words if word != "data.count=200" and word != "data=synthetic")
     told = run("train", *words)
-    assert told.code == 0 and "also stand in the test split" in told.text
+    assert told.code == 0 and "also in the test split" in told.text
     quiet = run("train", *words, "data.drop_duplicates=true", f"hydra.run.dir={tmp_path / 'dropped'}")
-    assert quiet.code == 0 and "also stand in the test split" not in quiet.text
+    assert quiet.code == 0 and "also in the test split" not in quiet.text
     for name, leaked in (("run", True), ("dropped", False)):
         ckpt_path = tmp_path / name / "checkpoints" / "best.ckpt"
         tested = run("test", f"ckpt_path={ckpt_path}", f"hydra.run.dir={tmp_path / 'test' / name}", "threads=1")

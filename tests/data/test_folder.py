@@ -116,7 +116,11 @@ def test_no_image_counts_twice(tmp_path, image_tree, pack, monkeypatch):
     tree = image_tree(tmp_path / "tree", 3)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "link").symlink_to(tree)
-    for roots, how in ((["tree", tree], "are one"), ([tree, "link"], "are one"), (["tree/train", tree], "holds it")):
+    for roots, how in (
+        (["tree", tree], "are the same"),
+        ([tree, "link"], "are the same"),
+        (["tree/train", tree], "contains the first"),
+    ):
         with pytest.raises(UserError, match=rf"data\.root names .*tree.*{how}: images would count twice"):
             folder(roots)
     packed = pack(tree, tree / "more.zip")  # which nobody reads with the folder
@@ -180,7 +184,7 @@ def test_folders_that_nothing_names_are_refused_with_what_to_paste(tmp_path, ima
     assert said == {"drawings": "ignore", "sd 1.5, (new)": "ignore"}
     data = folder(root, classes=said)
     assert len(data.images.table) == 12 and data.settings["classes"] == said
-    assert "5 images whose folders data.classes= says to ignore" in caplog.text
+    assert "5 images in folders that data.classes= says to ignore" in caplog.text
     assert len(folder(root, classes=said | {"drawings": "fake"}).images.table) == 15
 
 
@@ -189,7 +193,7 @@ def test_a_name_of_no_folder_is_told(tmp_path, image_tree, caplog):
     Folder(
         root=str(tree), size=32, classes={"Real": "Real", "Fake": "FAKE", "typo": "fake", "gone": "ignore"}
     ).prepare_data()
-    assert "data.classes= names folders in which no image lies: typo\n" in caplog.text
+    assert "data.classes= names folders that contain no image: typo\n" in caplog.text
 
 
 def test_it_says_which_words_it_took_for_the_classes(tmp_path, image_tree, caplog):
@@ -212,7 +216,7 @@ def test_folders_above_the_roots_say_nothing(tmp_path, image_tree, caplog):
     data.prepare_data()
     assert data.images.table["label"].sum() == 6
     assert "Labels by folder name: ai = FAKE (6), real = REAL (6)" in caplog.text
-    assert "data.classes= names folders in which no image lies: photos\n" in caplog.text
+    assert "data.classes= names folders that contain no image: photos\n" in caplog.text
 
 
 def test_a_root_is_needed():
@@ -266,11 +270,11 @@ def test_cifake_is_found_at_any_depth(tmp_path, image_tree, caplog):
     data = Cifake(root=str(tree))
     data.setup()
     assert data.describe()["splits"]["test"] == {"REAL": 5, "FAKE": 5}
-    assert f"data.root={tree} is not the original CIFAKE (20 images); it is used as it is" in caplog.text
+    assert f"data.root={tree} is not the original CIFAKE (20 images); it is used as is" in caplog.text
 
 
 def test_cifake_needs_its_split_folders(tmp_path, image_tree):
-    with pytest.raises(UserError, match="below no folder train or test"):
+    with pytest.raises(UserError, match="in no folder named train or test"):
         Cifake(root=str(image_tree(tmp_path / "tree", 3, splits=()))).open_images()
 
 
@@ -295,7 +299,7 @@ def test_a_download_of_the_right_images_is_used_again(tmp_path, serve, image_tre
     ("damage", "tree", "reason"),
     [
         (lambda data: data, {}, "digest"),
-        (lambda data: data, {"splits": ()}, "below no folder train or test"),
+        (lambda data: data, {"splits": ()}, "in no folder named train or test"),
         (lambda data: data[: len(data) // 2 // 512 * 512], {}, "can be read to its end"),
         (lambda data: data.replace(b"./train/REAL/0000", b"../rain/REAL/0000"), {}, "can be read to its end"),
         (lambda data: data.replace(b"JFIF", b"JF\0F").replace(b"\xff\xd8\xff", b"nojpg"[:3]), {}, "cannot be read"),
@@ -346,5 +350,5 @@ def test_images_beside_a_split_are_told_not_to_be_tested(tmp_path, image_tree, c
     split, free = image_tree(tmp_path / "split", 6), image_tree(tmp_path / "free", 5, splits=())
     data = Folder(root=[str(split), str(free)], size=32, val_fraction=0.3)
     data.setup("fit")
-    assert "10 of 34 images lie in no folder named for a split" in caplog.text
+    assert "10 of 34 images are in no folder named after a split" in caplog.text
     assert len(data.splits["test"]) == 12

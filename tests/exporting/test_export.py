@@ -142,7 +142,7 @@ def test_a_run_without_its_files_and_tests_still_has_a_card(run, checkpoint, tmp
     done = run("export", "ckpt_path=alone.ckpt", "format=safetensors", "tests=null", "hydra.run.dir=out")
     assert done.code == 0, done.text
     card = (tmp_path / "out" / "model_card.md").read_text()
-    assert "No test result was found" in card and "No licence of the weights is stated" in card
+    assert "No test result was found" in card and "No licence is stated for the weights" in card
 
 
 def test_compared_on_given_images(run, checkpoint, image_tree, tmp_path):

@@ -56,7 +56,7 @@ def test_one_logit(name):
     [("resnet19", "resnet18"), ("ResNet-18", "resnet18"), ("lenet", "lenet5"), ("alexnett", "alexnet")],
 )
 def test_unknown_name_gets_the_nearest(name, nearest):
-    message = fails(rf"`model\.backbone={name}` is no network of timm or fakereal", name)
+    message = fails(rf"`model\.backbone={name}` is not a network of timm or fakereal", name)
     assert nearest in message
 
 
@@ -265,8 +265,8 @@ def test_weights_that_are_no_state_dict(tmp_path, content):
 
 
 def test_no_weights_file(tmp_path):
-    fails(r"`model\.weights=.*is no file", "test_resnet", weights=str(tmp_path / "nothing.pth"))
-    fails(r"`model\.weights=.*is no file", "test_resnet", weights=str(tmp_path))
+    fails(r"`model\.weights=.*is not a file", "test_resnet", weights=str(tmp_path / "nothing.pth"))
+    fails(r"`model\.weights=.*is not a file", "test_resnet", weights=str(tmp_path))
 
 
 # published weights

@@ -11,7 +11,7 @@ from PIL import Image
 from fakereal.models.checkpoint import load_classifier
 from fakereal.models.far import Far
 
-REVIEW = "An answer supports a human review, it does not replace one."
+REVIEW = "An answer supports human review; it does not replace it."
 IMAGES = ("data.count=1600", "data.val_fraction=0.2")
 CPU = "trainer.accelerator=cpu"
 
@@ -102,7 +102,7 @@ def test_a_checkpoint_without_it_loads_and_says_that_it_is_not_known(run, checkp
     other = ("data=folder", f"data.root={noise}", "data.test_fraction=1")
     for words in (("test", *other, "hydra.run.dir=out"), ("predict", CPU, f"images={noise}")):
         finished = run(*words, f"ckpt_path={old}")
-        assert finished.code == 0 and "is not known: the checkpoint keeps none" in finished.text
+        assert finished.code == 0 and "is not known: the checkpoint lacks the data for it" in finished.text
     assert far(tmp_path / "out") == {}
 
 

@@ -77,7 +77,7 @@ def test_standard_input_names_a_file_a_line(tree, monkeypatch):
         ("empty", "images=empty: no image was found"),
         ("tree/sub/*.txt", "images=tree/sub/*.txt: no image was found (1 files"),
         (["tree", "nowhere"], "images=nowhere does not exist"),
-        (["-", "-"], "standard input can be read once"),
+        (["-", "-"], "standard input can be read only once"),
     ],
 )
 def test_what_is_not_there_is_named(tree, given, said):
@@ -88,7 +88,7 @@ def test_what_is_not_there_is_named(tree, given, said):
 
 def test_a_damaged_archive_is_named(tree):
     (tree / "bad.zip").write_bytes(b"PK nothing")
-    with pytest.raises(UserError, match=r"^images=tree/bad.zip is no archive"):
+    with pytest.raises(UserError, match=r"^images=tree/bad.zip is not an archive"):
         names("tree/bad.zip")
 
 
@@ -106,6 +106,6 @@ def test_brackets_of_a_pattern_are_explained(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "phone [2023]").mkdir()
     (tmp_path / "phone [2023]" / "a.png").write_bytes(b"")
-    with pytest.raises(UserError, match=re.escape("[[] is a bracket itself")):
+    with pytest.raises(UserError, match=re.escape("write [[] for a literal bracket")):
         Images("phone [2023]/*.png")
     assert Images("phone [[]2023]/*.png").total == 1

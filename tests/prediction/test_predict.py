@@ -38,7 +38,7 @@ def test_answers_are_those_of_a_test(run, checkpoint, image_tree, table, tmp_pat
     assert {row["label"] for row in rows} == {""}, "nobody told a label"
     said = [row["prediction"] for row in rows]
     assert f"{said.count('FAKE')} FAKE, {said.count('REAL')} REAL, 0 not predicted" in finished.text
-    assert "An answer supports a human review" in finished.text
+    assert "An answer supports human review" in finished.text
 
 
 def test_the_checkpoints_threshold_and_temperature_decide(run, checkpoint, photos, table, tmp_path):
@@ -71,7 +71,7 @@ def test_bad_files_have_their_rows_and_the_others_go_on(run, checkpoint, photos,
     for row in rows:
         assert (row["prob_fake"] == "") == (row["prediction"] == "") == bool(row["error"])
     assert "2 of 5 files have no prediction" in finished.text and "Traceback" not in finished.text
-    assert "for want of an image's ending: 1" in finished.text and "notes.txt" not in finished.text
+    assert "Left out, without an image extension: 1" in finished.text and "notes.txt" not in finished.text
 
 
 def test_json_and_names_from_standard_input(run, checkpoint, photos, table, tmp_path, monkeypatch, capfd):

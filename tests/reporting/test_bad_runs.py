@@ -88,10 +88,10 @@ def copied(folder, change):
 
 DAMAGES = {
     unfinished: "not finished",
-    never_began: "never began to train",
+    never_began: "training never started",
     half_written: "metrics.json cannot be read, perhaps half-written",
     half_written_provenance: "provenance.json cannot be read, perhaps half-written",
-    a_list: "metrics.json holds no object, but list",
+    a_list: "metrics.json is not a JSON object (its type is list)",
     not_text: "metrics.json cannot be read",
     older: "metrics.json has no val/auroc: it was written by another version",
     older_provenance: "provenance.json has no data.digest",
@@ -124,14 +124,14 @@ def test_an_unfinished_run_comes_with_the_command_that_resumes_it(told, outputs,
     unfinished(outputs / "sweep" / "lr" / "5", change)
     text, *_ = told("runs=outputs")
     [line] = [line for line in text.splitlines() if "not finished" in line]
-    command = line.split("go on with: ")[1]
+    command = line.split("resume it with: ")[1]
     assert command.startswith("python -m fakereal.train data=synthetic data.count=400 ")
     assert command.endswith(f" hydra.mode=RUN hydra.run.dir={outputs / 'sweep' / 'lr' / '5'} ckpt_path=last")
     assert " seed=2 " in command
 
     path = outputs / "sweep" / "lr" / "5" / ".hydra" / "overrides.yaml"
     path.write_text(path.read_text() + "- sweep=lr\n")  # which a single run refuses
-    assert "sweep=lr" not in told("runs=outputs")[0].split("go on with: ")[1].split("ckpt_path=last")[0]
+    assert "sweep=lr" not in told("runs=outputs")[0].split("resume it with: ")[1].split("ckpt_path=last")[0]
 
 
 def test_a_folder_may_be_named_by_what_only_looks_like_a_number(told, outputs):
@@ -169,7 +169,7 @@ def test_a_path_that_names_nothing_is_told_beside_the_others(told, outputs):
     (outputs.parent / "empty").mkdir()
     text, _, count = told("runs=[outputs,nowhere/*,empty]", "tests=missing")
     assert count == 6
-    assert "Left out: empty: nothing below it was left by fakereal" in text
+    assert "Left out: empty: nothing below it was written by fakereal" in text
     assert "Left out: nowhere/*: runs= names no directory there" in text
     assert "Left out: missing: tests= names no directory there" in text
 
@@ -206,8 +206,8 @@ def test_a_pair_on_different_images_is_refused_by_name(told, outputs):
         (lambda rows: rows[:-3], "has 77 rows for 80 images"),
         (lambda rows: [rows[1], *rows[1:]], "names an image twice"),
         (lambda rows: [[*rows[0][:2], "high", rows[0][3]], *rows[1:]], "cannot be read"),
-        (lambda rows: [[rows[0][0], "", *rows[0][2:]], *rows[1:]], "a label that is no class: ''"),
-        (lambda rows: [[*rows[0][:2], "nan", rows[0][3]], *rows[1:]], "a probability that is no number"),
+        (lambda rows: [[rows[0][0], "", *rows[0][2:]], *rows[1:]], "a label that is not a class: ''"),
+        (lambda rows: [[*rows[0][:2], "nan", rows[0][3]], *rows[1:]], "a probability that is not a number"),
     ],
 )
 def test_predictions_that_cannot_be_used_are_named(told, outputs, damage, reason):
@@ -233,8 +233,8 @@ def test_broken_tests_are_named_and_tests_of_strangers_too(told, outputs, change
 @pytest.mark.parametrize(
     ("said", "caution"),
     [
-        ({"threads": 7}, "the runs had different numbers of threads; their seconds do not compare"),
-        ({"cpu": "another"}, "the runs come from 2 kinds of hardware; their seconds do not compare"),
+        ({"threads": 7}, "the runs had different numbers of threads; their seconds are not comparable"),
+        ({"cpu": "another"}, "the runs come from 2 kinds of hardware; their seconds are not comparable"),
         ({}, ""),
     ],
 )
@@ -242,4 +242,4 @@ def test_seconds_of_other_machines_or_threads_are_not_compared_in_silence(told, 
     path = outputs / "sweep" / "lr" / "3" / "provenance.json"
     change(path, {"hardware": {**json.loads(path.read_text())["hardware"], **said}})
     page = told("runs=outputs")[1]
-    assert caution in page and ("do not compare" in page) == bool(caution)
+    assert caution in page and ("are not comparable" in page) == bool(caution)

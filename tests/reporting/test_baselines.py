@@ -67,7 +67,7 @@ def test_without_an_audit_of_these_images_the_command_is_told(run, outputs, audi
     [
         (lambda said: said.pop("baselines"), "audit.json has no baselines"),
         (lambda said: said["baselines"]["majority"].pop("val/auroc"), "has no val/auroc"),
-        (lambda said: said["baselines"].update(majority=3), "says nothing of the baseline majority"),
+        (lambda said: said["baselines"].update(majority=3), "says nothing about the baseline majority"),
     ],
 )
 def test_an_audit_that_cannot_be_used_is_named(run, outputs, audited, tmp_path, change, reason):

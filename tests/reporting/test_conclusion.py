@@ -9,7 +9,7 @@ from fakereal.reporting.conclusion import _runner_up
 
 
 @pytest.mark.parametrize(
-    ("adjusted", "said"), [(0.09, "not to be told from noise"), (0.04, "more than noise, and #1 is better")]
+    ("adjusted", "said"), [(0.09, "indistinguishable from noise"), (0.04, "more than noise, and #1 is better")]
 )
 def test_a_difference_is_believed_after_the_correction_for_all_pairs(adjusted, said):
     best, second = "#1", SimpleNamespace(metrics={"val/loss": 0.3})

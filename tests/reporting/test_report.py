@@ -58,7 +58,7 @@ def test_the_conclusion_comes_first_with_the_winner_and_its_command(report, outp
     winner = outputs / "sweep" / "lr" / rows[0]["run"].rsplit("/", 1)[1]
     assert command.endswith(str(winner / "checkpoints" / "best.ckpt"))
     tested = rows[0]["test/accuracy"] != ""
-    assert ("The winner was picked by validation" in text, "It is not tested yet" in text) == (tested, not tested)
+    assert ("The winner was picked by validation" in text, "It has not been tested yet" in text) == (tested, not tested)
     assert command in text
     assert text.index("Winner: ") < text.index("Report: ")
 
@@ -156,7 +156,7 @@ def test_a_test_whose_results_lie_elsewhere_is_no_test_that_was_not_made(run, re
     words = ("hydra.run.dir=elsewhere", "ledger=outputs/test_ledger.jsonl")
     assert run("test", f"ckpt_path={best / 'checkpoints' / 'best.ckpt'}", *words).code == 0
     text, *_ = report(f"runs={best}", "ledger=outputs/test_ledger.jsonl")
-    assert "It was tested (1 in the ledger), but no result lies where this report looks (tests=)." in text
+    assert "It was tested (1 in the ledger), but there is no result where this report looks (tests=)." in text
 
 
 def test_a_single_run_reads_well(report, outputs, change):
@@ -165,7 +165,7 @@ def test_a_single_run_reads_well(report, outputs, change):
     text, page, markdown, rows = report("runs=outputs/sweep/lr/4", "title=Just one")
     assert len(rows) == 1 and "<title>Just one</title>" in page and "<h1>Just one</h1>" in page
     assert "Winner" not in text and "Second" not in text and "The only run" in text
-    assert "It is not tested yet. Test it:" in text
+    assert "It has not been tested yet. Test it:" in text
     for title in ("Over seeds", "Pairs of tests", "Accuracy against", "Left out", "Against the published"):
         assert f"## {title}" not in markdown
     [matrix] = cells(markdown, "Confusion matrices")

@@ -127,7 +127,7 @@ def test_a_person_sees_verdicts_errors_and_limits(server, browse, tmp_path):
     async def visit(page: Tab) -> None:
         await page.until("document.body.innerText.includes('Its limits')")
         shown = await page.value("document.body.innerText")
-        assert "Synthetic, images digest" in shown and "supports a human review" in shown
+        assert "Synthetic, images digest" in shown and "supports human review" in shown
         await page.until(f"document.body.innerText.includes('curl -F images=@photo.jpg {server.url}/predict')")
 
         text = await page.choose(tmp_path / "photo.png", tmp_path / "<i>text.jpg")

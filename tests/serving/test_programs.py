@@ -62,7 +62,7 @@ def test_the_probabilities_are_those_of_predict(server, run, checkpoints, tmp_pa
             assert (said["prediction"] == "FAKE") == (said["prob_fake"] >= said["threshold"])
     assert server.predict(*files).body[0]["checkpoint"] == names[0]
     status, body = server.predict(*files, checkpoint="c")
-    assert status == 422 and "'c' is none of all 2 together, a/best.ckpt" in body["detail"]
+    assert status == 422 and "'c' is not one of all 2 together, a/best.ckpt" in body["detail"]
 
 
 def test_a_rotated_image_is_judged_upright_and_told(one):
@@ -81,8 +81,8 @@ def test_what_is_not_plain_rgb_is_judged_and_told(one):
     for data, told in (
         (encoded(photo(5).convert("CMYK"), "JPEG"), "CMYK"),
         (encoded(grey), "more than 8 bits"),
-        (gif, "3 frames or pages: the first is judged"),
-        (encoded(photo(5).convert("RGBA").point(lambda value: value // 2)), "laid on white"),
+        (gif, "3 frames or pages: only the first is judged"),
+        (encoded(photo(5).convert("RGBA").point(lambda value: value // 2)), "placed on white"),
     ):
         said = one(data)
         assert [note for note in said["notes"] if told in note] and 0 <= said["prob_fake"] <= 1
@@ -96,7 +96,7 @@ def test_what_is_not_plain_rgb_is_judged_and_told(one):
         (b"", "empty file"),
         (encoded(photo())[:-200], "truncated"),
         (declared(50_000, 50_000), "decompression bomb"),
-        (declared(1_100, 1_000), "1100 x 1000 are 1.1 million pixels, more than 1 million"),
+        (declared(1_100, 1_000), "1100 x 1000 is 1.1 million pixels, more than 1 million"),
         (b"\0" * 600_000, "0.6 MiB, more than 0.5"),
     ],
 )
@@ -167,7 +167,7 @@ def test_many_at_once_are_answered_alike_and_leave_nothing(server):
 def test_beyond_the_queue_it_says_that_it_is_busy_and_ends_clean(start, checkpoints):
     server = start(f"ckpt_path={checkpoints[0]}", "limits.concurrency=1", "limits.queue=0", "host=0.0.0.0")
     assert (
-        "host=0.0.0.0: whoever can reach this computer can use the page"
+        "host=0.0.0.0: anyone who can reach this computer can use the page"
         in (server.temporary.parent / "log").read_text()
     )
     data = encoded(photo(1, (3000, 3000)), "JPEG")
@@ -205,6 +205,6 @@ def test_mistakes_are_told_before_it_starts(run, checkpoints):
     done = run("app", "ckpt_path=null", "port=null")
     assert done.code == 1 and "ckpt_path=null: give the path" in done.text
     done = run("app", f"ckpt_path={checkpoints[0]}", "layer=nope", "port=null")
-    assert done.code == 1 and "layer=nope: the network has no layer of that name: use layer=" in done.text
+    assert done.code == 1 and "layer=nope: the network has no layer with that name: use layer=" in done.text
     done = run("app", f"ckpt_path={checkpoints[0]}", "limits.concurrency=0", "port=70000")
     assert done.code == 1 and "`limits.concurrency` must be" in done.text and "`port` must be" in done.text

@@ -102,7 +102,7 @@ def test_a_job_out_of_time_goes_on_to_the_same_weights(quick, folder, tmp_path):
     straight = [*command, f"hydra.run.dir={tmp_path / 'straight'}"]
     subprocess.run(straight, cwd=tmp_path, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=600)
     [log] = folder.glob(".submitit/*/*_log.err")
-    assert "goes on from here" in log.read_text()
+    assert "resumes from here" in log.read_text()
     one, other = (
         torch.load(path / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
         for path in (folder / "0", tmp_path / "straight")

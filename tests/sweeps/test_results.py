@@ -122,5 +122,5 @@ def test_a_narrow_terminal_has_whole_figures(swept, capsys, monkeypatch, width):
 def test_what_failed_before_is_told_in_a_line(swept, capsys):
     report(swept, "val/accuracy", time.time() + 60)
     text = capsys.readouterr().out
-    assert "Failed in an earlier command, and not tried again by this one: 2 (results.csv says why)" in text
+    assert "Failed in an earlier command, and not retried by this one: 2 (results.csv says why)" in text
     assert "Unreadable" not in text

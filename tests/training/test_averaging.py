@@ -50,6 +50,6 @@ def test_batch_norm_over_ranks_keeps_what_the_network_computes(name):
 
 def test_it_is_refused_on_a_cpu_where_torch_has_none(run, quick):
     done = run("train", *quick, "trainer=ddp", "trainer.accelerator=cpu", "trainer.sync_batchnorm=true")
-    assert done.code == 1 and "trainer.sync_batchnorm=true works on GPUs alone" in done.text, done.text
+    assert done.code == 1 and "trainer.sync_batchnorm=true works only on GPUs" in done.text, done.text
     assert "Traceback" not in done.text
     assert run("train", *quick, "+trainer.sync_batchnorm=true").code == 0, "one device alone has nothing to share"

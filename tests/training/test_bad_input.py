@@ -64,7 +64,7 @@ def test_a_finished_run_outlives_a_mistake_and_another_process(run, trained_run,
     words = ("model=lenet", "trainer.max_epochs=1", f"hydra.run.dir={folder}")
     told(run("train", "data=folder", "data.root=nowhere", *words), "nowhere does not exist")
     with FileLock(folder / ".training.lock"):  # as a process holds it that trains there
-        told(run("train", "data=synthetic", *words), f"hydra.run.dir={folder}", "another process trains in this")
+        told(run("train", "data=synthetic", *words), f"hydra.run.dir={folder}", "another process is training in this")
     assert (folder / "metrics.json").read_bytes() == before
 
 
@@ -80,7 +80,7 @@ def test_a_training_that_is_never_validated_is_told(run, quick):
         ("overfit_batches=2", "trainer.limit_train_batches"),
         ("barebones=true", "fakereal.benchmark"),
         ("max_steps=5", "trainer.max_epochs"),
-        ("enable_checkpointing=false", "leaves best.ckpt"),
+        ("enable_checkpointing=false", "writes best.ckpt"),
     ],
 )
 def test_a_switch_of_lightnings_that_leaves_no_run_is_told_with_what_does(run, quick, switch, instead):
@@ -95,7 +95,7 @@ def test_weights_stay_in_fp32(run, quick, precision):
 def test_callbacks_are_needed_and_loggers_are_not(run, quick):
     for callbacks in ("[]", "ema"):
         refused = run("train", *quick, f"callbacks={callbacks}")
-        told(refused, "callbacks.checkpoint is needed", "'callbacks=[default,ema]'")
+        told(refused, "callbacks.checkpoint is required", "'callbacks=[default,ema]'")
         assert "epoch 1/1" not in refused.text, "before the training, not after it"
     assert run("train", *quick, "logger=[]").code == 0
     assert run("train", *quick, "trainer.enable_progress_bar=false").code == 0
@@ -104,7 +104,7 @@ def test_callbacks_are_needed_and_loggers_are_not(run, quick):
 def test_what_only_a_sweep_or_a_checkpoint_understands_is_told(run, quick):
     told(run("train", *quick, "sweep=lr"), "sweep=lr names a sweep's directory: add --multirun")
     words = [word for word in quick if not word.startswith("data")]
-    told(run("train", *words, "data=checkpoint"), "names no images. Give data=cifake")
+    told(run("train", *words, "data=checkpoint"), "provides no images. Give data=cifake")
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_schedule_that_was_planned_for_fewer_steps_is_not_resumed(run, quick, 
     assert run("train", *words).code == 0
     before = (tmp_path / "run" / "metrics.json").read_bytes()
     refused = run("train", *words, "trainer.max_epochs=2", "ckpt_path=last")
-    told(refused, "was planned for 5 steps", "and here are 10", "init_from=")
+    told(refused, "was planned for 5 steps", "but this training has 10", "init_from=")
     assert (tmp_path / "run" / "metrics.json").read_bytes() == before
 
 
@@ -131,7 +131,7 @@ def test_a_trainer_that_cannot_be_had_is_told(run, quick, word):
 def test_weights_alone_cannot_be_resumed(run, quick, trained_run):
     checkpoint = trained_run() / "checkpoints" / "best.ckpt"
     assert run("export", f"ckpt_path={checkpoint}", "format=safetensors", "hydra.run.dir=out").code == 0
-    told(run("train", *quick, "ckpt_path=out/model.safetensors"), "holds weights alone", "init_from=out/model")
+    told(run("train", *quick, "ckpt_path=out/model.safetensors"), "holds only weights", "init_from=out/model")
     told(run("train", *quick, "ckpt_path="), "does not exist")
 
 

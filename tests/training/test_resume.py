@@ -42,7 +42,7 @@ def test_resume_at_epoch_two_of_four_equals_four_straight(run, lively, tmp_path,
     with stopped_after(2 * 5):
         stopped = run("train", *lively, four, f"hydra.run.dir={halves}", "ckpt_path=last")
     assert stopped.code == 130, stopped.text
-    assert "there is no" in stopped.text and "training starts anew" in stopped.text
+    assert "there is no" in stopped.text and "starting a new training" in stopped.text
     assert weights(halves)["epoch"] == 1 and not (halves / "metrics.json").exists()
     resumed = run("train", *lively, four, f"hydra.run.dir={halves}", "ckpt_path=last")
     assert resumed.code == 0, resumed.text
@@ -85,9 +85,12 @@ def test_a_stop_at_a_validated_step_loses_no_validation(run, lively, tmp_path, s
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("data.content_seed=7", "begun with other images than these. Give the same, or start anew with init_from=CKPT"),
-        ("data.split_seed=7", "begun with data.split_seed=0, not 7"),
-        ("data.batch_size=16", "begun with data.batch_size=32, not 16"),
+        (
+            "data.content_seed=7",
+            "started with other images than these. Give the same, or start a new training with init_from=CKPT",
+        ),
+        ("data.split_seed=7", "started with data.split_seed=0, not 7"),
+        ("data.batch_size=16", "started with data.batch_size=32, not 16"),
     ],
 )
 def test_a_training_goes_on_with_its_own_images(run, lively, tmp_path, stopped_after, word, said):
@@ -105,8 +108,8 @@ def test_a_stopped_job_of_a_sweep_says_how_it_goes_on_alone(run, lively, tmp_pat
     with stopped_after(3):
         stopped = run("train", *words)
     assert stopped.code == 130
-    advice = stopped.text.split("Go on with: ")[1].splitlines()
-    assert "with the whole sweep by the same command" in advice[1]
+    advice = stopped.text.split("Resume with: ")[1].splitlines()
+    assert "the whole sweep with the same command" in advice[1]
     command = shlex.split(advice[0])
     assert command[:3] == ["python", "-m", "fakereal.train"]
     assert run("train", *command[3:]).code == 0
@@ -200,5 +203,5 @@ def test_fewer_epochs_than_there_were_are_refused_in_a_line(run, quick, tmp_path
     assert run("train", *words).code == 0
     again = run("train", *quick, "trainer.max_epochs=2", "ckpt_path=last")
     assert again.code == 1 and "Traceback" not in again.text
-    assert "trainer.max_epochs=2: the training that goes on has had 3 epochs. Give more" in again.text
+    assert "trainer.max_epochs=2: the training to resume has already had 3 epochs. Give more" in again.text
     assert run("train", *words, "ckpt_path=last").code == 0, "as many as there were validate best.ckpt again"

@@ -77,7 +77,7 @@ def test_a_server_that_is_not_there_stops_nothing(run, quick, monkeypatch):
     pytest.importorskip("mlflow")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     done = run("train", *quick, "logger=mlflow", "logger.mlflow.tracking_uri=http://127.0.0.1:9")
-    assert done.code == 0 and done.text.count("mlflow failed and is left out") == 1, done.text
+    assert done.code == 0 and done.text.count("mlflow failed and is not used") == 1, done.text
 
 
 @pytest.mark.filterwarnings("default")

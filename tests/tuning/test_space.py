@@ -39,11 +39,11 @@ def test_what_is_not_searched_is_fixed_and_the_last_word_counts():
         (["lr=interval(2,1)"], "lr"),
         (["lr=tag(log,interval(0,1))"], "lr"),
         (["n=range(5,5)"], "empty"),
-        (["lr=tag(lag,interval(0.1,1))"], "the tag 'lag' means nothing here"),
+        (["lr=tag(lag,interval(0.1,1))"], "the tag 'lag' has no meaning here"),
         (["lr=interval(nan,1)"], "finite"),
-        (["monitor=val/loss,val/accuracy"], "monitor says how the search"),
-        (["lr=interval(0,1)", "n_trials=3,2"], "n_trials says how"),
-        (["sampler.n_startup_trials=3,2"], "sampler.n_startup_trials says how"),
+        (["monitor=val/loss,val/accuracy"], "monitor controls the search"),
+        (["lr=interval(0,1)", "n_trials=3,2"], "n_trials controls the search"),
+        (["sampler.n_startup_trials=3,2"], "sampler.n_startup_trials controls the search"),
     ],
 )
 def test_what_cannot_be_searched_is_said(words, said):

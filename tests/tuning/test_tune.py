@@ -30,7 +30,7 @@ def test_a_study_that_goes_on_searches_as_one_that_was_never_left(tune, trials, 
     first = tune("n_trials=2", "sampler.n_startup_trials=1")
     assert first.code == 0 and states(trials) == ["COMPLETE"] * 2, first.text
     again = tune("n_trials=2", "sampler.n_startup_trials=1")
-    assert again.code == 0 and "0 trials of 2 are to be begun" in again.text and len(trials()) == 2
+    assert again.code == 0 and "0 of 2 trials left to start" in again.text and len(trials()) == 2
     assert tune("n_trials=4", "sampler.n_startup_trials=1").code == 0
     with (folder / "results.csv").open() as file:
         rows = {float(row[LR]): float(row["val/accuracy"]) for row in csv.DictReader(file)}
@@ -134,7 +134,7 @@ def test_a_worker_that_is_killed_loses_nothing(worker, tune, trials, folder):
     killed.communicate()
     assert states(trials) == ["RUNNING"]
     refused = tune("n_trials=1", "data.count=2000")  # other epochs: nothing is touched
-    assert refused.code == 1 and "begun with" in refused.text and states(trials) == ["RUNNING"]
+    assert refused.code == 1 and "started with" in refused.text and states(trials) == ["RUNNING"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(EpochLog, "on_train_epoch_end", lambda _, trainer, __: setattr(trainer, "should_stop", True))
         done = tune("n_trials=1", "trainer.max_epochs=500", "data.count=2000")
@@ -156,7 +156,7 @@ def test_a_database_is_joined_from_another_directory(tune, tmp_path):
     storage = f"storage=sqlite:///{tmp_path}/study.db"
     assert tune(storage, "n_trials=1").code == 0
     other = tune(storage, "n_trials=2", f"hydra.sweep.dir={tmp_path}/elsewhere")
-    assert other.code == 0 and "1 trials of 2 are to be begun" in other.text
+    assert other.code == 0 and "1 of 2 trials left to start" in other.text
     assert len(optuna.load_study(study_name="mine", storage=f"sqlite:///{tmp_path}/study.db").trials) == 2
     assert (tmp_path / "elsewhere" / "1" / "metrics.json").exists()
 
@@ -164,11 +164,11 @@ def test_a_database_is_joined_from_another_directory(tune, tmp_path):
 def test_a_grid_ends_with_its_last_combination(tune, trials, folder):
     grid = ("sampler=grid", f"{LR}=choice(0.001,0.002)", "data.batch_size=range(16,48,16)")
     done = tune(*grid)  # n_trials is more than there are
-    assert done.code == 0 and "4 trials of 4 are to be begun" in done.text, done.text
+    assert done.code == 0 and "4 of 4 trials left to start" in done.text, done.text
     assert states(trials) == ["COMPLETE"] * 4
     assert len({tuple(trial.params.items()) for trial in trials()}) == 4
     again = tune(*grid, "n_trials=30")
-    assert again.code == 0 and "0 trials of 4 are to be begun" in again.text and len(trials()) == 4
+    assert again.code == 0 and "0 of 4 trials left to start" in again.text and len(trials()) == 4
     assert "n_trials" not in (folder / "results.csv").read_text()
 
 
@@ -197,8 +197,8 @@ def test_each_sampler_and_pruner_runs(tune, trials, chosen):
 @pytest.mark.parametrize(
     "more, said",
     [
-        ("data.count=300", "begun with data.count=200, not 300"),
-        ("monitor=val/auroc", "begun with monitor=val/accuracy"),
+        ("data.count=300", "started with data.count=200, not 300"),
+        ("monitor=val/auroc", "started with monitor=val/accuracy"),
         ("data/augment=choice(none,crop)", "choices cannot change"),
     ],
 )
@@ -220,7 +220,7 @@ def test_a_study_of_other_settings_is_not_joined(tune, trials, more, said):
         (("storage=nowhere/x.log",), "storage=nowhere/x.log cannot be opened"),
         (("storage=.",), "storage=. cannot be opened"),
         (("sampler=grid", f"{LR}=interval(0.001,0.002)"), "sampler=grid: `optimizer.lr` has no steps"),
-        (("+sampler.nothing=3",), "`sampler.nothing` is no parameter of TPESampler"),
+        (("+sampler.nothing=3",), "`sampler.nothing` is not a parameter of TPESampler"),
         (("optimzer.lr=1,2",), "optimzer"),
     ],
 )

@@ -26,9 +26,9 @@ MANUAL = f"""\
 To get CIFAKE by hand, download it on any machine from
   {REPOSITORY} (Code > Download ZIP, or git clone), or
   https://www.kaggle.com/datasets/{KAGGLE}
-and give the archive, as it is, or the unpacked folder: data.root=PATH. Any .zip, .tar, .tar.gz, .tar.bz2 or
-.tar.xz with the folders train/REAL, train/FAKE, test/REAL and test/FAKE will do. If a web server that you can
-reach holds such an archive: data.mirror=URL."""
+and pass the archive as it is, or the unpacked folder: data.root=PATH. Any .zip, .tar, .tar.gz, .tar.bz2 or
+.tar.xz with the folders train/REAL, train/FAKE, test/REAL and test/FAKE will do. If there is such an archive
+on a web server that you can reach: data.mirror=URL."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,6 @@ def _ask_each(sources: Sequence[Source], folder: Path) -> Path:
         try:
             return source.download(folder)
         except SourceError as error:
-            log.warning("%s did not deliver: %s", source.name, error)
+            log.warning("%s failed: %s", source.name, error)
             answers.append(f"  {source.name}: {error}")
     raise UserError("\n".join(["CIFAKE could not be downloaded.", *answers, MANUAL]))

@@ -62,7 +62,7 @@ def fetch(
     if not url.lower().startswith(("http://", "https://")):
         raise UserError(
             f"Cannot download {url!r}: data.mirror takes an http:// or https:// URL. "
-            "Give a folder or an archive of this machine as data.root=PATH."
+            "Give a folder or an archive on this machine as data.root=PATH."
         )
     if target.exists():
         return target
@@ -73,7 +73,7 @@ def fetch(
         if check and not check(part.path):
             size = part.size()
             part.discard()
-            raise SourceError(f"{url}: the {size:,} bytes that it sent are not a complete archive")
+            raise SourceError(f"{url}: the {size:,} bytes it sent are not a complete archive")
         part.finish(target)
     except OSError as error:  # of the disk: those of the network have become _Refused or _Broken
         raise cannot_write(target.parent, error) from error
@@ -84,7 +84,7 @@ def cannot_write(folder: Path, error: OSError) -> UserError:
     """The message for a full, read-only or forbidden disk."""
     return UserError(
         f"Cannot write the download to {folder}: {error.strerror or error}. "
-        "Make room there, or choose another folder by data.cache_dir=FOLDER."
+        "Free some space there, or choose another folder with data.cache_dir=FOLDER."
     )
 
 
@@ -111,7 +111,7 @@ def _attempt(part: Part, timeout: float) -> None:
             found = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
             if not found or int(found[1]) != part.size():
                 part.discard()
-                raise _Broken("sent another range than the one asked for")
+                raise _Broken("sent a different range from the one requested")
             total = int(found[2])
         elif response.status == 200:
             part.restart(response.headers)

@@ -59,7 +59,7 @@ class ArchiveSource:
     def _is_image(self, name: str) -> bool:
         if UNSAFE.match(name):
             raise BadSource(
-                f"data.root={printable(self.root)} holds a file named {printable(name)}, which lies outside of the "
+                f"data.root={printable(self.root)} contains a file named {printable(name)}, which lies outside the "
                 "archive. Do not trust it: get the archive from its author again."
             )
         if is_hidden(name):
@@ -70,7 +70,7 @@ class ArchiveSource:
 
     def _damaged(self, error: Exception) -> BadSource:
         return BadSource(
-            f"data.root={printable(self.root)} is no archive that can be read to its end "
+            f"data.root={printable(self.root)} is not an archive that can be read to its end "
             f"({printable(str(error) or type(error).__name__)}). "
             "Give a folder, or a complete .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz file."
         )

@@ -78,7 +78,7 @@ def obtain(recipe: Recipe, cache: Path) -> Store:
             with alone(Path(f"{folder}.lock"), "decodes the same images"):
                 store, reason = open_store(folder, fingerprint)  # somebody else may just have built it
                 if store is None:
-                    log.info("Decoding %s (the store is built: %s)", entries.root, reason)
+                    log.info("Decoding %s (building the store: %s)", entries.root, reason)
                     store = _build(recipe, entries, fingerprint, folder)
     if store.meta["skipped"] and recipe.on_error == "raise":
         raise unreadable(entries.root, len(store.table), store.meta["skipped"])
@@ -93,9 +93,9 @@ def _cache_trouble_explained(cache: Path, folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in FULL:
             part = _part_of(folder)
-            kept = f"what was decoded is kept in {printable(part)}, and the same command goes on there"
+            kept = f"what was decoded is kept in {printable(part)}, and the same command continues there"
             raise UserError(
-                f"data.cache_dir={printable(cache)}: no space left while the image store was written "
+                f"data.cache_dir={printable(cache)}: no space left while writing the image store "
                 f"({error.strerror}); {kept if part.exists() else 'nothing was kept'}. Free some space or give another "
                 "data.cache_dir."
             ) from error
@@ -109,7 +109,7 @@ def _cache_trouble_explained(cache: Path, folder: Path) -> Iterator[None]:
 def _refuse_within_a_decoder() -> None:
     """A decoder imports its main module."""
     if getattr(multiprocessing.current_process(), "_inheriting", False):
-        raise UserError("A script that opens images must do so below `if __name__ == '__main__':`.")
+        raise UserError("A script that opens images must do so under `if __name__ == '__main__':`.")
 
 
 def _part_of(folder: Path) -> Path:
@@ -149,7 +149,7 @@ def _refuse_in_use(folder: Path, old: Path) -> None:
         old.replace(folder)
     except PermissionError as error:
         raise UserError(
-            f"{printable(folder)} must be built again, and is open in another process or notebook: end it first."
+            f"{printable(folder)} must be rebuilt, but is open in another process or notebook: close that first."
         ) from error
 
 
@@ -164,7 +164,7 @@ def _write(recipe: Recipe, entries: Entries, fingerprint: str, folder: Path) -> 
             draft.save()
     except KeyboardInterrupt:
         draft.save()
-        log.warning("Interrupted: %s images are decoded and kept; the same command goes on there", f"{len(draft):,}")
+        log.warning("Interrupted: %s decoded images are kept; the same command continues there", f"{len(draft):,}")
         raise
     finally:
         draft.close()
@@ -196,7 +196,7 @@ def _tell_space(folder: Path, missing: int) -> None:
     """Warns where the bytes that are missing are more than the disk has free."""
     if missing > (free := shutil.disk_usage(folder).free):
         log.warning(
-            "The decoded images take %.1f GB more below %s, where %.1f GB are free: give another data.cache_dir",
+            "The decoded images need another %.1f GB below %s, where %.1f GB are free: give another data.cache_dir",
             missing / 1e9, printable(folder.parent), free / 1e9,
         )  # fmt: skip
 
@@ -204,7 +204,7 @@ def _tell_space(folder: Path, missing: int) -> None:
 def _decode(recipe: Recipe, entries: Entries, draft: Draft) -> None:
     """The entries that the draft lacks, and the files that a command before could not read."""
     if len(draft):
-        log.info("Going on after %s images that were decoded before", f"{len(draft):,}")
+        log.info("Resuming after %s images decoded before", f"{len(draft):,}")
     done = len(draft)
     if entries.are_files:  # which may be readable now; what an archive holds stays as it is
         draft.retried = {name for name, _ in draft.bad}

@@ -129,8 +129,8 @@ class Entries:
             return
         said = ", ".join(f"{quoted(name)}: ignore" for name in sorted(counts))
         raise BadSource(
-            f"data.root={self.root}: nothing says what the images in these folders are: {_commonest(counts, 50)}. Say "
-            f"real, fake or ignore of each: 'data.classes={{{said}}}'"
+            f"data.root={self.root}: nothing says whether the images in these folders are real or fake: "
+            f"{_commonest(counts, 50)}. Label each as real, fake or ignore: 'data.classes={{{said}}}'"
         )
 
     def check(self, labels: set[int], need_both: bool) -> None:
@@ -153,19 +153,19 @@ class Entries:
         sentences = []
         if self.unlabelled:
             sentences.append(
-                f"{self.unlabelled.total()} files lie in no folder that names a class: {_commonest(self.unlabelled)}. "
-                "Name the folders REAL and FAKE, or say data.real=[NAME] data.fake=[NAME], or of each folder what it "
-                "is: 'data.classes={NAME: real, OTHER: fake, MORE: ignore}'."
+                f"{self.unlabelled.total()} files are in no folder named after a class: {_commonest(self.unlabelled)}. "
+                "Name the folders REAL and FAKE, or give data.real=[NAME] data.fake=[NAME], or label each folder: "
+                "'data.classes={NAME: real, OTHER: fake, MORE: ignore}'."
             )
         if self.ignored:
-            sentences.append(f"{self.ignored:,} images whose folders data.classes= says to ignore.")
+            sentences.append(f"{self.ignored:,} images in folders that data.classes= says to ignore.")
         if self.unsplit:
             sentences.append(
-                f"{self.unsplit} images lie below no folder train or test. "
-                "For a tree without these use data=folder, which divides it."
+                f"{self.unsplit} images are in no folder named train or test. "
+                "For a tree without these use data=folder, which splits it."
             )
         if ignored := sum((source.ignored for source in self.sources), Counter()):
-            sentences.append(f"{ignored.total()} files have no image's ending: {_commonest(ignored)}.")
+            sentences.append(f"{ignored.total()} files have no image extension: {_commonest(ignored)}.")
         return sentences
 
 
@@ -187,5 +187,5 @@ def unreadable(root: str, good: int, bad: Sequence[tuple[str, str]]) -> Unreadab
     lines = [f"  {printable(name)}: {printable(why)}" for name, why in sorted(bad)[:LISTED]]
     more = [f"  ... and {len(bad) - LISTED} more"] if len(bad) > LISTED else []
     head = f"data.root={root}: {len(bad)} of {good + len(bad)} images cannot be read:"
-    tail = "Mend or remove them, or leave them out with data.on_error=skip."
+    tail = "Repair or remove them, or leave them out with data.on_error=skip."
     return Unreadable("\n".join([head, *lines, *more, tail]))

@@ -105,6 +105,6 @@ def _first_of(pending: deque[tuple[list[Entry], Future]]) -> Images:
 def _killed(pending: deque[tuple[list[Entry], Future]]) -> UserError:
     where = f" at {printable(pending[0][0][0].name)} or soon after" if pending else ""
     return UserError(
-        f"A decoding process was killed{where}, most likely for want of memory: free some, or look for huge images. "
-        'In a script of your own, put what calls this below `if __name__ == "__main__":`.'
+        f"A decoding process was killed{where}, most likely for lack of memory: free some, or look for huge images. "
+        'In a script of your own, put the code that calls this under `if __name__ == "__main__":`.'
     )

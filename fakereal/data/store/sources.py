@@ -164,6 +164,7 @@ def roots_of(root: str | Sequence[str]) -> tuple[Path, ...]:
         if real[inner] == real[outer] or (real[outer] in real[inner].parents and real[inner].is_dir()):
             raise UserError(
                 f"data.root names {printable(roots[inner])} and {printable(roots[outer])}, which "
-                f"{'are one' if real[inner] == real[outer] else 'holds it'}: images would count twice. Give each once."
+                f"{'are the same' if real[inner] == real[outer] else 'contains the first'}: images would "
+                "count twice. Give each once."
             )
     return tuple(roots)

@@ -131,7 +131,7 @@ def open_store(folder: Path, fingerprint: str) -> tuple[Store | None, str]:
             seal(folder, meta)
         return store, ""
     except FileNotFoundError as error:
-        return None, f"{Path(error.filename).name} is missing" if folder.exists() else "it is not there yet"
+        return None, f"{Path(error.filename).name} is missing" if folder.exists() else "it does not exist yet"
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         return None, f"it is damaged ({error})"
 
@@ -139,7 +139,7 @@ def open_store(folder: Path, fingerprint: str) -> tuple[Store | None, str]:
 def _pixels_match(store: Store) -> bool:
     if store.images.nbytes != (store.folder / "pixels.bin").stat().st_size:
         return False
-    log.info("%s was copied or touched: its pixels are compared with their hashes", store.folder)
+    log.info("%s was copied or touched: comparing its pixels with their hashes", store.folder)
     said = np.empty(len(store.table), ROW["pixel_hash"])
     said[store.rows] = store.table["pixel_hash"]  # in the order in which they lie on the disk
     pool = ThreadPoolExecutor(4)  # the disk is what is waited for

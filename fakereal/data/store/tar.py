@@ -21,7 +21,7 @@ COMPRESSED = {
 # Headers about the next member, which tarfile reads into memory whole; real ones have a few hundred bytes.
 EXTENDED = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, b"X")
 EXTENDED_BYTES = 2**20
-LINK = "a link or a device in place of a file (tar -h packs what links mean, --hard-dereference what hard links do)"
+LINK = "a link or a device, not a file (tar -h packs what links point to, --hard-dereference what hard links do)"
 NOT_FILES = (b"D", b"V")  # of GNU tar: the list of a folder's files in an incremental archive, and the archive's label
 
 # The header of a regular file with nothing unusual about it (POSIX.1, ustar, and GNU's): name, size and checksum in
@@ -57,7 +57,7 @@ def _read_to_end(stream: BinaryIO) -> None:
     while rest := stream.read(size):
         if rest.count(0) < len(rest):
             raise tarfile.ReadError(
-                "after its end there is more: it is damaged there, or several archives lie in one file, for tar -i"
+                "there is more after its end: it is damaged there, or several archives are in one file, as for tar -i"
             )
         if len(rest) < size:
             break

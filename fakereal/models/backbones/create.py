@@ -71,7 +71,7 @@ def create_backbone(
     state = read_weights(weights) if weights is not None else None  # a bad file should not wait for the network
     backbone = _build(name, location, options, kwargs)
     if missing := [method for method in METHODS if not hasattr(backbone, method)]:
-        raise UserError(f"`model.backbone={name}` lacks what networks of timm have: {', '.join(missing)}.")
+        raise UserError(f"`model.backbone={name}` lacks what timm networks have: {', '.join(missing)}.")
     if image_size is not None and hasattr(backbone, "min_size"):
         check_image_size(backbone, image_size, image_size)
     if not (pretrained and cfg.get("num_classes") == 1):  # published with one logit, the head is trained
@@ -135,7 +135,7 @@ def _invalid(error: ValidationError, name: str, location: str) -> str:
 
 def _unexpected(name: str, location: str, class_name: str | None, argument: str) -> str:
     if argument == "drop_rate":  # which is given at 0 too
-        return f"`model.drop_rate`: `model.backbone={name}` takes no drop_rate, as networks of timm do."
+        return f"`model.drop_rate`: `model.backbone={name}` takes no drop_rate, unlike timm's networks."
     if argument in _ELSEWHERE:
         return f"`model.{argument}`: `model.backbone={name}` has no such argument: leave it at 0."
     known = ""
@@ -143,4 +143,4 @@ def _unexpected(name: str, location: str, class_name: str | None, argument: str)
     if network := getattr(module, class_name or "", None):
         valid = sorted(inspect.signature(network).parameters.keys() - _ELSEWHERE.keys() - {"device", "dtype"})
         known = f": it takes {', '.join(valid)}" if valid else ": it takes none"
-    return f"`model.backbone_kwargs.{argument}` is no argument of `model.backbone={name}`{known}."
+    return f"`model.backbone_kwargs.{argument}` is not an argument of `model.backbone={name}`{known}."

@@ -79,13 +79,13 @@ def published_arguments(name: str) -> dict[str, Any]:
 
 def _unknown(name: str) -> str:
     if "/" in name:
-        return f"`model.backbone={name}` names no timm network: of the Hugging Face hub, use `{HUB}{name}`."
+        return f"`model.backbone={name}` is not a timm network: for one on the Hugging Face hub, use `{HUB}{name}`."
     wanted = split_model_name_tag(name)[0].lower().replace("-", "_")
     near = difflib.get_close_matches(wanted, timm.list_models(), n=5, cutoff=0.5)
     hint = f"the nearest names are {', '.join(near)}" if near else "`timm.list_models()` lists all names"
     return (
-        f"`model.backbone={name}` is no network of timm or fakereal: {hint}. (A network of your own is named by an "
-        f"entry point, {NETWORKS}.)"
+        f"`model.backbone={name}` is not a network of timm or fakereal: {hint}. (Register a network of your own with "
+        f"an entry point, {NETWORKS}.)"
     )
 
 
@@ -102,7 +102,7 @@ def _of_hub(name: str) -> tuple[str, dict[str, Any]]:
     try:
         return name, load_model_config_from_hf(model)[0]
     except OSError as error:  # no such model, or not for this user
-        raise UserError(f"`model.backbone={name}` cannot be had from the Hugging Face hub: {error}") from error
+        raise UserError(f"`model.backbone={name}` cannot be loaded from the Hugging Face hub: {error}") from error
 
 
 def _of_folder(location: str, name: str) -> tuple[str, dict[str, Any]]:

@@ -25,8 +25,8 @@ def use_small_stem(backbone: nn.Module, name: str, stem: Stem) -> None:
     """
     if not isinstance(backbone, ResNet):
         raise UserError(
-            f"`model.stem={stem}` is for networks of timm's ResNet class (resnet18, resnet50, ...), "
-            f"`model.backbone={name}` is none: set `model.stem=default`."
+            f"`model.stem={stem}` is for networks of timm's ResNet class (resnet18, resnet50, ...), and "
+            f"`model.backbone={name}` is not one: set `model.stem=default`."
         )
     deep = isinstance(backbone.conv1, nn.Sequential)
     first = backbone.conv1[0] if deep else backbone.conv1

@@ -32,7 +32,7 @@ def read_weights(path: str) -> dict[str, Tensor]:
     """
     file = Path(os.path.expanduser(path))
     if not os.path.isfile(file):
-        raise UserError(f"`model.weights={path}` is no file: give a .safetensors, .pth or .pt file of the backbone.")
+        raise UserError(f"`model.weights={path}` is not a file: give a .safetensors, .pth or .pt file of the backbone.")
     try:
         if file.suffix == ".safetensors":
             content = load_file(file)
@@ -41,12 +41,12 @@ def read_weights(path: str) -> dict[str, Tensor]:
     except UnpicklingError as error:
         raise UserError(
             f"`model.weights={path}` is damaged, or holds pickled objects other than tensors, which could run "
-            f"code and are not loaded: save the network's `state_dict()` alone, best as .safetensors."
+            f"code and are not loaded: save the network's `state_dict()` alone, preferably as .safetensors."
         ) from error
     except Exception as error:  # a damaged file can fail in any way: its bytes steer the unpickler
         reason = f"{type(error).__name__}: {error}".split("\n")[0]
         raise UserError(
-            f"`model.weights={path}` cannot be read, it is damaged or cut short ({reason}): copy or download it again."
+            f"`model.weights={path}` cannot be read: it is damaged or cut short ({reason}): copy or download it again."
         ) from error
     return _tensors(content, path)
 

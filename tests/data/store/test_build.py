@@ -179,7 +179,7 @@ def test_a_tree_whose_names_are_no_text(tmp_path, image_tree, build):
 def test_a_tree_without_split_folders(tmp_path, image_tree, build):
     tree = image_tree(tmp_path / "tree", splits=())
     assert (build(tree).table["split"] == UNSPLIT).all()
-    with pytest.raises(BadSource, match=r"12 images lie below no folder train or test. .* use data=folder"):
+    with pytest.raises(BadSource, match=r"12 images are in no folder named train or test. .* use data=folder"):
         build(tree, need_split=True)
 
 
@@ -206,7 +206,7 @@ def test_what_lacks_images_or_a_class(tmp_path, image_tree, pack, build, cache, 
     for split in ("train", "test"):
         shutil.move(tree / split / "REAL", tree / split / "cats")
     refused(tree, "no image was found", "train/cats/ (3)", "data.real=[NAME]")
-    refused(tree / "train/cats/0000 (1).jpg", "is no archive")
+    refused(tree / "train/cats/0000 (1).jpg", "is not an archive")
 
 
 def test_what_the_names_tell_is_told_before_anything_is_decoded(tmp_path, image_tree, build, monkeypatch):
@@ -265,7 +265,7 @@ def test_all_bad_files_are_named_and_can_be_skipped(tmp_path, image_tree, build,
     refused()
     caplog.clear()
     skipped = build(tree, on_error="skip")
-    assert f"Going on after {24 + len(bad)} images" in caplog.text, "what could be read is kept"
+    assert f"Resuming after {24 + len(bad)} images" in caplog.text, "what could be read is kept"
     np.testing.assert_array_equal(skipped.table, expected.table)
     assert skipped.digest == expected.digest
     assert f"Left out {len(bad)} images" in caplog.text
@@ -454,7 +454,7 @@ def test_a_script_without_a_main_guard_ends(tmp_path, image_tree, cache):
     command = [sys.executable, str(script), str(tmp_path / "tree"), str(cache), "0", "0"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
-    assert "below `if __name__ ==" in done.stderr
+    assert "under `if __name__ ==" in done.stderr
     assert not left_in(cache)
 
 
@@ -468,15 +468,15 @@ def test_after_an_interrupt_it_goes_on(long_work, cache, tmp_path):
             _, err = process.communicate(timeout=30)
             assert process.returncode != 0 and "KeyboardInterrupt" in err and gone(process)
         (left,) = left_in(cache)
-        kept = int(re.search(r"Interrupted: ([\d,]+) images are decoded and kept", err)[1].replace(",", ""))
+        kept = int(re.search(r"Interrupted: ([\d,]+) decoded images are kept", err)[1].replace(",", ""))
         assert left.endswith(".part") and before <= kept < 3000
-        assert not before or f"Going on after {before:,} images" in err
+        assert not before or f"Resuming after {before:,} images" in err
         before = kept
     whole, straight = (Path(folder) for folder in (cache, tmp_path / "other"))
     for folder in (whole, straight):
         done = builder(long_work, folder)
         _, err = done.communicate(timeout=120)
-        assert done.returncode == 0 and (f"Going on after {before:,} images" in err) == (folder == whole and before > 0)
+        assert done.returncode == 0 and (f"Resuming after {before:,} images" in err) == (folder == whole and before > 0)
     (one,), (other,) = left_in(whole), left_in(straight)
     assert one == other
     for name in ("pixels.bin", "table.npy", "paths.npy"):
@@ -534,12 +534,12 @@ def test_a_disk_that_is_really_full(tmp_path, image_tree, build, cache, monkeypa
             build(tree)
         assert left_in(cache) == [] and "where 0.0 GB are free" in caplog.text
         monkeypatch.setattr(draft, "EVERY", 0.0)
-        with pytest.raises(UserError, match=r"no space left .*kept in .*\.part, and the same command goes on there"):
+        with pytest.raises(UserError, match=r"no space left .*kept in .*\.part, and the same command continues there"):
             build(tree)
         subprocess.run(["mount", "-o", "remount,size=2m", cache], check=True)
         caplog.clear()
         assert len(build(tree).table) == 80 and len(left_in(cache)) == 1
-        assert "Going on after" in caplog.text and "are free" not in caplog.text
+        assert "Resuming after" in caplog.text and "are free" not in caplog.text
     finally:
         subprocess.run(["umount", cache], check=True)
 

@@ -70,7 +70,7 @@ def test_a_store_that_was_cut_short_or_lacks_a_file(store, name):
     path.unlink()
     assert reopened(store) == (None, f"{name} is missing")
     shutil.rmtree(store.folder)
-    assert reopened(store) == (None, "it is not there yet")
+    assert reopened(store) == (None, "it does not exist yet")
 
 
 @pytest.mark.parametrize("name", ["pixels.bin", "table.npy", "paths.npy"])
