@@ -10,6 +10,7 @@ Name = Annotated[str, Field(pattern=r"^[\w.-]+$")]  # of a directory
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
+Threshold = Annotated[float, Field(gt=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Batches = Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, le=1)]
 Figure = Literal[
@@ -36,6 +37,7 @@ KEYS: dict[str, Any] = {
     "seed": Seed,
     "ckpt_path": str | Annotated[list[str], Field(min_length=1)] | None,
     "tta": Literal["none", "flip"] | None,
+    "threshold": Threshold | None,
     "images": str | Annotated[list[str], Field(min_length=1)] | None,
     "json": bool,
     "format": Literal["onnx", "torch", "safetensors"],

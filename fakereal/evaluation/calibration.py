@@ -20,6 +20,7 @@ class Fitted:
 
     temperature: float = 1.0
     threshold: float = 0.5
+    rule: str = ""  # by which the threshold was chosen, in words; empty: it was not
 
 
 class Calibration:
@@ -46,7 +47,8 @@ class Calibration:
 
     def fit(self, logits: np.ndarray, labels: np.ndarray) -> Fitted:
         """From logits (N,) and labels (N,) of 0 and 1; a log line where there are too few images."""
-        given = self.threshold if isinstance(self.threshold, float) else 0.5
+        chosen = isinstance(self.threshold, float)
+        given, rule = (self.threshold, "given") if chosen else (0.5, "")
         fewest = int(min((labels == 0).sum(), (labels == 1).sum()))
         if fewest < self.min_images:
             log.warning(
@@ -54,12 +56,13 @@ class Calibration:
                 "probabilities are left unchanged, the threshold is %g",
                 *(fewest, self.min_images, given),
             )
-            return Fitted(threshold=given)
+            return Fitted(threshold=given, rule=rule)
         temperature = fit_temperature(logits, labels) if self.temperature else 1.0
         if not isinstance(self.threshold, str):
-            return Fitted(temperature, given)
+            return Fitted(temperature, given, rule)
         probabilities = sigmoid(logits / temperature)
-        return Fitted(temperature, choose_threshold(probabilities, labels, self.threshold, self.max_fpr))
+        rule = f"fpr at most {self.max_fpr:g}" if self.threshold == "fpr" else self.threshold
+        return Fitted(temperature, choose_threshold(probabilities, labels, self.threshold, self.max_fpr), rule)
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:

@@ -1,12 +1,14 @@
 """The model card: what an exported classifier is, what it was measured at, and what it is not for."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 from fakereal import __version__
-from fakereal.evaluation.intervals import wilson
 from fakereal.exporting.formats import Described
 from fakereal.models.checkpoint import Loaded
+from fakereal.models.ensemble import mean_threshold
+from fakereal.presentation.content import known_interval
 from fakereal.presentation.rendering import escape_markdown, templates_of
 from fakereal.runs.folders import Unusable, expand, read_json, results_below
 from fakereal.runs.tested import Tested, join, read_tests
@@ -32,7 +34,7 @@ ROWS = {
     "Parameters": lambda said: f"{said['parameters']:,}",
     "Input": lambda said: f"{said['image_size']} px" + (", averaged with its mirror" if said["tta"] == "flip" else ""),
     "Temperature": lambda said: f"{said['temperature']:.4f}",
-    "Threshold": lambda said: f"{said['threshold']:.4f}",
+    "Threshold": lambda said: f"{said['threshold']:.4f}" + (f" ({said['rule']})" if said["rule"] else ""),
     "Checkpoint (SHA-256)": lambda said: f"`{said['digest'][:16]}`",
 }
 
@@ -42,16 +44,21 @@ def write_card(
     file: Path,
     members: list[Loaded],
     described: Described,
+    precision: str,
     tests: str | list[str] | None,
     license: str | None,
 ) -> Path:
-    """Writes model_card.md beside the file; in the folders `tests`, results of these checkpoints are looked for."""
+    """Writes model_card.md beside the file; in the folders `tests`, results of these checkpoints are looked for.
+
+    `precision`: a sentence on how other commands answer in theirs; may be empty.
+    """
     said = [about(member) for member in members]
     header = ["", *(str(number) for number in range(1, len(said) + 1))] if len(said) > 1 else ["", ""]
     template = templates_of(TEMPLATES, autoescape=False).get_template("model_card.md.jinja")
     page = template.render(
         file=file.name,
         described=described,
+        precision=precision,
         members=said,
         table=[header, *([name, *map(text_of, said)] for name, text_of in ROWS.items())],
         tests=[figures_of(test, members) for test in results_of(members, tests)],
@@ -73,6 +80,7 @@ def about(member: Loaded) -> dict[str, Any]:
         "calibrated": member.calibrated,
         "temperature": member.classifier.temperature,
         "threshold": member.classifier.threshold,
+        "rule": member.rule,
         "tta": hparams.tta,
         "data": member.data["class"],
         "images": member.data["images"],
@@ -85,27 +93,30 @@ def about(member: Loaded) -> dict[str, Any]:
         metrics = origin = {}
     if metrics.get("checkpoint_digest") != member.digest:
         metrics = origin = {}
-    return said | {"validation": metrics, "accuracy": validation_accuracy(metrics), "origin": origin}
+    return said | {"validation": metrics, "figures": at_threshold(metrics, said["threshold"]), "origin": origin}
 
 
-def validation_accuracy(metrics: dict[str, Any]) -> str:
-    """With Wilson's interval; empty where the run is not known or from an older version."""
-    if "val/tn" not in metrics:
+def at_threshold(metrics: dict[str, Any], threshold: float) -> str:
+    """Validation's figures at the decision threshold, with intervals; empty where these are not known."""
+    if metrics.get("threshold") != threshold or "val/calibrated/accuracy" not in metrics:
         return ""
-    images, right = metrics["val/images"], metrics["val/tn"] + metrics["val/tp"]
-    low, high = wilson(right, images)
-    return f"{right / images:.2%} ({low:.2%} to {high:.2%}, {images:,} images)"
+    names = {"accuracy": "accuracy", "recall of REAL": "recall_real", "recall of FAKE": "recall_fake"}
+    said = {name: known_interval(metrics, f"val/calibrated/{key}") for name, key in names.items()}
+    figures = ", ".join(f"{name} {figure}" for name, figure in said.items() if figure)
+    return f"{figures}; {metrics['val/images']:,} images"
 
 
 def results_of(members: list[Loaded], folders: str | list[str] | None) -> list[Tested]:
-    """The newest test of these checkpoints, with the same test-time augmentation, on each set of images."""
+    """The newest test of these checkpoints on each set of images, with their test-time augmentation and threshold."""
     if not folders:
         return []
     found, _ = expand(folders)
     tests, _ = read_tests(folder for folder in results_below(found) if (folder / "metrics.json").exists())
     digests = sorted(member.digest for member in members)
     tta = {member.classifier.hparams.tta for member in members}
+    threshold = mean_threshold(members)
     alike = [test for test in tests if sorted(test.digests) == digests and tta == (test.tta or tta)]
+    alike = [test for test in alike if math.isclose(test.metrics.get("test/threshold", threshold), threshold)]
     return join(alike, []).strangers
 
 

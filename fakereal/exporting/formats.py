@@ -40,7 +40,7 @@ class Verdict(nn.Module):
         for member in members:
             member.classifier.backbone.to(memory_format=torch.contiguous_format)
             member.classifier.hparams.channels_last = False
-        self.ensemble = Ensemble(members)
+        self.ensemble = Ensemble(members).requires_grad_(False)  # a program would keep what a backward pass needs
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """float32 (B,) and bool (B,) of uint8 images (B, 3, H, W)."""
@@ -80,6 +80,7 @@ def to_safetensors(members: list[Loaded], described: Described, path: Path) -> N
     member = members[0]
     checkpoint = read_checkpoint(member.path)
     checkpoint["hyper_parameters"]["tta"] = member.classifier.hparams.tta
+    checkpoint["fakereal"] |= {"threshold": member.classifier.threshold, "rule": member.rule}
     write_safetensors(checkpoint, path)
 
 

@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
@@ -21,6 +22,7 @@ from fakereal.models.ensemble import PREPROCESSING, load_members, mean_threshold
 from fakereal.prediction.images import Images
 from fakereal.runtime.environment import prepare
 from fakereal.runtime.errors import UserError
+from fakereal.runtime.hardware import native_precision
 
 log = logging.getLogger(__name__)
 TOLERANCE = 1e-4  # of a probability
@@ -37,7 +39,7 @@ def export(cfg: DictConfig) -> None:
     check(cfg)
     out = Path(HydraConfig.get().runtime.output_dir)
     prepare(cfg)
-    members = load_members(cfg.ckpt_path, cfg.tta, own_data=False)
+    members = load_members(cfg.ckpt_path, tta=cfg.tta, threshold=cfg.threshold)
     described = describe(members)
     images = compared_images(cfg.images, described)
     ending, write, ask = FORMATS[cfg.format]
@@ -46,11 +48,32 @@ def export(cfg: DictConfig) -> None:
     wanted = np.concatenate([asked(batch) for batch in in_batches(images)])
     write(members, described, path)
     difference = compare(ask(path), images, wanted, path)
-    log.info("Compared on %s %s images: probabilities differ by %.1e at most", f"{len(images):,}",
-             "given" if cfg.images else "generated", difference)  # fmt: skip
-    card = write_card(out, path, members, described, cfg.tests, cfg.license)
+    which = f"{len(images):,} {'given' if cfg.images else 'generated'} images"
+    log.info("Compared on %s: probabilities differ by %.1e at most", which, difference)
+    precision = ""
+    if cfg.format != "safetensors":  # which the other commands take
+        precision = in_own_precision(members, images, wanted, described.threshold, which)
+    if precision:
+        log.info(precision)
+    card = write_card(out, path, members, described, precision, cfg.tests, cfg.license)
     log.info("Exported: %s (%.1f MB)", path, path.stat().st_size / 1e6)
     log.info("Model card: %s", card)
+
+
+def in_own_precision(
+    members: list[Loaded], images: np.ndarray, wanted: np.ndarray, threshold: float, which: str
+) -> str:
+    """What the other commands answer here in bf16, beside `wanted` (N,) in fp32, in a sentence; "" without bf16."""
+    if (precision := native_precision("cpu")) == "32-true":
+        return ""
+    asked = ask_members(members)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = np.concatenate([asked(batch) for batch in in_batches(images)])
+    flipped = int(((found >= threshold) != (wanted >= threshold)).sum())
+    return (
+        f"The other commands compute in {precision} on this machine, the file in fp32: on {which} their probabilities "
+        f"differ by up to {np.abs(found - wanted).max():.2g}, and {flipped:,} of {len(found):,} verdicts change"
+    )
 
 
 def describe(members: list[Loaded]) -> Described:

@@ -69,6 +69,7 @@ class Loaded:
     path: Path
     reference: Reference | None = None  # None in checkpoints of earlier versions, as the next
     trained: np.ndarray | None = None  # fingerprints, int64 (N,), of the images of train and val
+    rule: str = ""  # by which the threshold was chosen
 
     @property
     def calibrated(self) -> bool:
@@ -157,7 +158,8 @@ def load_classifier(path: str | Path, key: str = "ckpt_path") -> Loaded:
         raise UserError(f"{key}={path} was altered: its trained cannot be read. Copy it again.")
     path = Path(os.path.expanduser(path))
     known = None if trained is None else trained.numpy()
-    return Loaded(classifier.eval(), ours["data"], file_digest(path), path, reference, known)
+    rule = str(ours.get("rule", ""))
+    return Loaded(classifier.eval(), ours["data"], file_digest(path), path, reference, known, rule)
 
 
 def load_weights(classifier: Classifier, checkpoint: dict[str, Any], path: str | Path, key: str) -> None:

@@ -1,5 +1,6 @@
 """Several checkpoints that answer together: the mean of their probabilities, and what each of them adds."""
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +12,7 @@ from fakereal.data.store.decode import Resize
 from fakereal.models.checkpoint import Loaded, load_classifier
 from fakereal.runtime.errors import UserError
 
+log = logging.getLogger(__name__)
 # How images were made small belongs to the network: it is the same wherever they come from.
 PREPROCESSING = ("size", "aspect", "filter")
 
@@ -38,16 +40,23 @@ def mean_threshold(members: list[Loaded]) -> float:
     return float(np.mean([member.classifier.threshold for member in members]))
 
 
-def load_members(ckpt_path: str | list[str], tta: str | None, own_data: bool) -> list[Loaded]:
+def load_members(
+    ckpt_path: str | list[str], *, tta: str | None = None, threshold: float | None = None, own_data: bool = False
+) -> list[Loaded]:
     """The classifiers of one checkpoint or of several that can answer together.
 
-    `tta`: their test-time augmentation; None: as each checkpoint says. `own_data`: the test split is that of
-    their training data, and must then be the same for all of them.
+    `tta`: their test-time augmentation, and `threshold`: the probability from which they call an image FAKE; None: as
+    each checkpoint says. `own_data`: the test split is that of their training data, and must then be the same for all
+    of them.
     """
     paths = paths_of(ckpt_path)
     members = [load_classifier(path) for path in paths]
     for member in members:
         member.classifier.hparams.tta = tta or member.classifier.hparams.tta
+        if threshold:
+            member.classifier.threshold, member.rule = threshold, "given"
+        if member.reference is None and not member.calibrated:
+            log.warning("%s is not calibrated: best.ckpt of a finished training is", member.path)
     first = members[0]
     for index, member in enumerate(members[1:], start=1):
         for earlier in members[:index]:
@@ -62,7 +71,19 @@ def load_members(ckpt_path: str | list[str], tta: str | None, own_data: bool) ->
                     "members of an ensemble must see the same images: give checkpoints that agree"
                     + (" or choose the data to test on with data=NAME." if key not in PREPROCESSING else ".")
                 )
+    if limited := [member for member in members if member.rule.startswith("fpr")]:
+        warn_of_mean_threshold(members, limited[0])
     return members
+
+
+def warn_of_mean_threshold(members: list[Loaded], limited: Loaded) -> None:
+    """Says of several that a limit of false alarms does not hold for them together."""
+    if len(members) > 1:
+        log.warning(
+            "%s has the threshold of a false-positive rate (%s). Together the checkpoints have the mean of their "
+            "thresholds, %.4f, for which that rate does not hold. Give threshold= for another one",
+            limited.path, limited.rule, mean_threshold(members),
+        )  # fmt: skip
 
 
 def paths_of(ckpt_path: str | Sequence[str] | None) -> list[str]:

@@ -152,12 +152,13 @@ class Far:
         if not self.reference.known:
             log.info("%s is not known: validation had fewer than %d images. Only sizes are compared", DISTANCE, FEWEST)
         parts = []
+        if self.odd:
+            parts.append(f"{self.odd:,} of {self.sized:,} by size or shape (training: {self.reference.usual_sizes()})")
         if self.images:
             low, high = wilson(self.far, self.images)
             by = ", ".join(f"{count / self.images:.1%} by {name}" for name, count in self.by.items())
-            parts.append(f"{self.far / self.images:.1%} ({low:.1%} to {high:.1%}; {by}; 1% to 2% is usual)")
-        if self.odd:
-            parts.append(f"{self.odd:,} of {self.sized:,} by size or shape (training: {self.reference.usual_sizes()})")
+            stored = " by what they show" if self.odd else ""
+            parts.append(f"{self.far / self.images:.1%}{stored} ({low:.1%} to {high:.1%}; {by}; 1% to 2% is usual)")
         if not parts:
             return
         by = f", by {self.member.path}" if self.several else ""

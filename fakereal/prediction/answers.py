@@ -21,19 +21,20 @@ WIDTH = 60  # names up to it are padded, so that the answers stand below each ot
 
 
 class Answer(NamedTuple):
-    """Of one image: the probability that it is FAKE and the class, or why there are none."""
+    """Of one image: the probability that it is FAKE, the class, FAKE from `threshold` on, or why there are none."""
 
     path: str
     prob_fake: float = math.nan
     prediction: str = ""
     error: str = ""
+    threshold: float = math.nan
 
     @classmethod
     def of(cls, path: str, probability: float, threshold: float) -> "Answer":
         """FAKE from the threshold on, as in a test."""
         if math.isnan(probability):  # not REAL, though it is below any threshold
             return cls(path, error="the network gave no number (nan)")
-        return cls(path, probability, CLASSES[int(probability >= threshold)])
+        return cls(path, probability, CLASSES[int(probability >= threshold)], threshold=threshold)
 
     def line(self, width: int) -> str:
         """For people: the name, padded to `width`, and the answer."""
@@ -41,12 +42,12 @@ class Answer(NamedTuple):
         return f"{printable(self.path):{width}}  {said}"
 
     def json(self) -> str:
-        """For programs: `path` with `prediction` and `prob_fake`, or with `error`."""
+        """For programs: `path` with `prediction`, `prob_fake` and `threshold`, or with `error`."""
         if self.error:
             return json.dumps({"path": self.path, "error": self.error})
-        return json.dumps(
-            {"path": self.path, "prediction": self.prediction, "prob_fake": float(f"{self.prob_fake:.7g}")}
-        )
+        known = {"prob_fake": self.prob_fake, "threshold": self.threshold}
+        figures = {name: float(f"{value:.7g}") for name, value in known.items() if not math.isnan(value)}
+        return json.dumps({"path": self.path, "prediction": self.prediction, **figures})
 
 
 class Predictions:
@@ -67,7 +68,7 @@ class Predictions:
         return self
 
     def write(self, answers: Sequence[Answer]) -> None:
-        for path, prob_fake, prediction, error in answers:
+        for path, prob_fake, prediction, error, _ in answers:
             self.writer.writerow((path, "", "" if error else f"{prob_fake:.7g}", prediction, error))
             self.counts[prediction] += 1
         self.file.flush()

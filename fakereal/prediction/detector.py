@@ -1,10 +1,14 @@
 """Answers in Python, as `python -m fakereal.predict` gives them in a shell."""
 
+import functools
+import os
 from collections.abc import Iterable, Sequence
+from io import IOBase
 from os import PathLike
 from typing import get_args
 
 import numpy as np
+import torch
 from lightning import Fabric
 from PIL import Image
 
@@ -18,7 +22,7 @@ from fakereal.prediction.question import answer, batches
 from fakereal.runtime.errors import UserError
 from fakereal.runtime.hardware import native_precision
 
-Picture = str | PathLike | bytes | Image.Image | np.ndarray
+Picture = str | PathLike | bytes | IOBase | Image.Image | np.ndarray
 
 
 class Detector:
@@ -29,6 +33,9 @@ class Detector:
         accelerator: of Lightning, such as `cpu` or `gpu`; `auto`: the fastest there is.
         precision: of Lightning; None: bf16 where the hardware computes in it, as `fakereal.predict`.
         tta: `none` or `flip`; None: as the checkpoints say.
+        threshold: the probability from which an image is called FAKE; None: as the checkpoints say.
+        threads: of torch on the CPU, in the whole process; None: as they are. One is fastest for single small images,
+            and beside other work.
 
     Attributes:
         threshold: the probability from which an image is called FAKE.
@@ -45,13 +52,20 @@ class Detector:
         accelerator: str = "auto",
         precision: str | None = None,
         tta: str | None = None,
+        threshold: float | None = None,
+        threads: int | None = None,
     ):
         if tta not in (None, "none", "flip"):
             raise UserError(f"tta={tta!r}: none or flip.")
+        if threshold is not None and not 0 < threshold < 1:
+            raise UserError(f"threshold={threshold!r}: a probability between 0 and 1.")
+        if threads is not None:
+            torch.set_num_threads(threads)
+        _one_thread_after_fork()
         if precision not in (None, *get_args(Precision)):
             raise UserError(f"precision={precision!r}: one of {', '.join(map(repr, get_args(Precision)))}.")
         several = [ckpt_path] if isinstance(ckpt_path, str | PathLike) else ckpt_path
-        self.members = load_members([str(path) for path in several], tta, own_data=False)
+        self.members = load_members([str(path) for path in several], tta=tta, threshold=threshold)
         self.resize, self.batch_size = resize_of(self.members[0]), self.members[0].data["batch_size"]
         fabric = Fabric(accelerator=accelerator, devices=1, precision=precision or native_precision(accelerator))
         self.network, self.device = fabric.setup_module(Ensemble(self.members)), fabric.device
@@ -60,8 +74,9 @@ class Detector:
     def predict(self, images: Picture | Iterable[Picture]) -> list[Answer]:
         """For each image `path`, `prob_fake` (calibrated), `prediction`, "REAL" or "FAKE", or else `error`.
 
-        An image is a path, the bytes of a file, a PIL image, or an array (H, W, 3) uint8 of RGB; `path` is the path, or
-        the image's place among them. TypeError for what is none of these.
+        An image is a path, the bytes of a file or the open file, a PIL image, or an array uint8 of RGB (H, W, 3), grey
+        (H, W) or RGBA (H, W, 4); `path` is the path, or the image's place among them. TypeError for what is none of
+        these.
         """
         given = [images] if isinstance(images, Picture) else images
         read = ((Entry(_name(image, place), 0, 0, b"", 0), self._read(image)) for place, image in enumerate(given))
@@ -69,6 +84,8 @@ class Detector:
 
     def _read(self, image: Picture) -> Decoded | BadImage:
         try:
+            if isinstance(image, IOBase):
+                image = image.read()
             if isinstance(image, str | PathLike | bytes):
                 return decode(image, self.resize)
             image = _as_image(image)
@@ -80,6 +97,13 @@ class Detector:
             return error.with_traceback(None)
 
 
+@functools.cache
+def _one_thread_after_fork() -> None:
+    """Of torch's threads none is in a forked process, which would wait for them for ever."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+
+
 def _name(image: Picture, place: int) -> str:
     return str(image) if isinstance(image, str | PathLike) else str(place)
 
@@ -89,7 +113,14 @@ def _as_image(image: object) -> Image.Image:
         if 0 in image.size:
             raise BadImage("empty image")
         return image
-    if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
+    if (
+        isinstance(image, np.ndarray)
+        and image.dtype == np.uint8
+        and (image.ndim == 2 or image.shape[2:] in ((3,), (4,)))
+    ):
         return _as_image(Image.fromarray(image))
-    said = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-    raise TypeError(f"an image is a path, bytes, a PIL image or an array (H, W, 3) uint8, got {said}")
+    said = f"{image.dtype} {tuple(image.shape)}" if hasattr(image, "shape") else type(image).__name__
+    raise TypeError(
+        f"an image is a path, bytes, an open file, a PIL image or an array (H, W, 3) uint8, got {said}. Of a tensor "
+        "(3, H, W): tensor.permute(1, 2, 0).numpy(); of a batch: a list of its images."
+    )

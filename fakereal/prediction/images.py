@@ -26,7 +26,7 @@ class Images:
     """The images that `images=` names, in the order given; a folder's and a pattern's by name.
 
     Folders, archives and patterns deal the files with an image's ending or none; a file that is named is dealt
-    whatever its ending. Standard input names a file a line, so names with a line break cannot be given there.
+    whatever its ending. Standard input names a file a line, or ends each name with a NUL, as `find -print0`.
 
     Attributes:
         total: how many there are; None where that shows only at the end.
@@ -101,7 +101,8 @@ class Images:
     def _nothing(self) -> UserError:
         if self.given == [STDIN]:
             return UserError("images=-: standard input is empty. Write the names of images to it, one per line.")
-        left = f" ({self.ignored.total()} files have no image extension)" if self.ignored else ""
+        endings = ", ".join(printable(ending) for ending, _ in self.ignored.most_common(5))
+        left = f" ({self.ignored.total()} files have no image extension: {endings})" if self.ignored else ""
         return UserError(f"{self.named}: no image was found{left}. {MEANT}")
 
 
@@ -120,8 +121,9 @@ def _from_stdin() -> Iterator[Entry]:
     if sys.stdin.isatty():
         log.info("Type the names of images, one per line; end with Ctrl-D")
     for line in sys.stdin.buffer:
-        if name := line.rstrip(b"\r\n"):
-            yield _entry(_text(name))
+        # of find -print0 all names are one line, or more where they hold line breaks
+        names = [line.rstrip(b"\r\n")] if b"\0" not in line else (line + sys.stdin.buffer.read()).split(b"\0")
+        yield from (_entry(_text(name)) for name in names if name)
 
 
 def _text(name: bytes) -> str:

@@ -65,7 +65,7 @@ def ask(cfg: DictConfig) -> Question:
         raise UserError("\n".join(found))
     images = Images(cfg.images)
     prepare(cfg)
-    members = load_members(cfg.ckpt_path, cfg.tta, own_data=False)
+    members = load_members(cfg.ckpt_path, tta=cfg.tta, threshold=cfg.threshold)
     fabric = build(cfg.trainer, devices=1)
     network = fabric.setup_module(Ensemble(members))
     batch_size = cfg.data.batch_size or members[0].data["batch_size"]

@@ -1,8 +1,11 @@
 """One prediction: checkpoints and images to lines and predictions.csv."""
 
 import logging
-from contextlib import closing
+import signal
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from hydra.core.hydra_config import HydraConfig
@@ -18,6 +21,7 @@ from fakereal.prediction.question import ALONE, Batch, answer, ask, batches
 from fakereal.prediction.shown import Shown
 from fakereal.runtime.errors import UserError
 from fakereal.runtime.memory import explained_out_of_memory
+from fakereal.runtime.text import printable
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +38,7 @@ def predict(cfg: DictConfig) -> None:
     far = Far(members)
     try:
         with (
+            terminated(),
             explained_out_of_memory(asked.batch_size, members[0].classifier.hparams.image_size),
             closing(decode_all(asked.images, asked.resize, ALONE)) as decoded,
             closing(ahead_of(batches(decoded, asked.batch_size))) as ready,
@@ -47,13 +52,27 @@ def predict(cfg: DictConfig) -> None:
                 shown.show(answers)
     except KeyboardInterrupt:
         raise SystemExit(130) from None  # 128 + SIGINT, as shells have it
-    summarize(predictions, asked.images, network.threshold)
+    summarize(predictions, asked.images, network.threshold, cfg.trainer.precision)
     far.tell()
     if not far.clearly:  # whose warning ends so
         log.info(REVIEW)
     if bad := predictions.counts[""]:
         total = predictions.counts.total()
         raise UserError(f"{asked.images.named}: {bad:,} of {total:,} files have no prediction; their rows say why.")
+
+
+@contextmanager
+def terminated() -> Iterator[None]:
+    """Within it SIGTERM, which containers and schedulers send, ends the command as Ctrl-C does, with a last word."""
+
+    def stop(number: int, frame: Any) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def look_at(batch: Batch, far: Far) -> None:
@@ -63,11 +82,12 @@ def look_at(batch: Batch, far: Far) -> None:
         far.see_sizes(*np.array([(fact.width, fact.height) for fact in facts]).T)
 
 
-def summarize(predictions: Predictions, images: Images, threshold: float) -> None:
+def summarize(predictions: Predictions, images: Images, threshold: float, precision: str | int) -> None:
     """Counts and where the rows are, to the log."""
     counts = predictions.counts
-    log.info("%s FAKE, %s REAL, %s not predicted (the figure is the probability of FAKE; FAKE from %.4g up)",
-             f"{counts['FAKE']:,}", f"{counts['REAL']:,}", f"{counts['']:,}", threshold)  # fmt: skip
+    log.info("%s FAKE, %s REAL, %s not predicted (the figure is the probability of FAKE, in %s; FAKE from %.4g up)",
+             f"{counts['FAKE']:,}", f"{counts['REAL']:,}", f"{counts['']:,}", precision, threshold)  # fmt: skip
     if images.ignored:
-        log.info("Left out, without an image extension: %s", f"{images.ignored.total():,}")
+        endings = ", ".join(f"{printable(ending)} ({count:,})" for ending, count in images.ignored.most_common(10))
+        log.info("Left out, without an image extension: %s", endings)
     log.info("Predictions: %s", predictions.path)

@@ -26,7 +26,7 @@ def judges_of(cfg: DictConfig, limits: Limits) -> dict[str, Judge]:
     `cfg.layer`.
     """
     paths = paths_of(cfg.ckpt_path)
-    loaded = [load_members(path, cfg.tta, own_data=False)[0] for path in paths]
+    loaded = [load_members(path, tta=cfg.tta, threshold=cfg.threshold)[0] for path in paths]
     if len({member.digest for member in loaded}) < len(loaded):
         raise UserError("ckpt_path names the same checkpoint twice. Give each once.")
     chosen = {name: [member] for name, member in zip(short_names(loaded), loaded, strict=True)}

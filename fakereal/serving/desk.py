@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect
 from fakereal.serving.judge import Judge, Judged
 from fakereal.serving.limits import BUSY, HELD_REQUESTS, Busy, Limits, Room
 
+FIELDS = {"images", "checkpoint"}  # of a form of `POST /predict`
 HELD_SECONDS = 60  # of an upload that the page does not ask about
 
 
@@ -92,6 +93,8 @@ def programs(desk: Desk, uploads: Uploads) -> FastAPI:
     async def predict(request: Request) -> JSONResponse:
         with desk.room.place():
             form = await received(request)
+            if unknown := sorted(set(form) - FIELDS):
+                raise HTTPException(422, f"{', '.join(unknown)}: not a field. There are: {', '.join(sorted(FIELDS))}.")
             name, files = form.get("checkpoint", next(iter(desk.judges))), await files_of(form, "images")
             if not isinstance(name, str) or name not in desk.judges:
                 name = getattr(name, "filename", name)
@@ -126,5 +129,5 @@ def plain(judged: Judged, name: str, judge: Judge) -> dict[str, Any]:
     said = {"name": said.pop("path"), **said}
     if "error" in said:
         return said
-    more = {"threshold": judge.threshold, "checkpoint": name, "far_from_training": judged.far, "notes": judged.notes}
+    more = {"checkpoint": name, "far_from_training": judged.far, "notes": judged.notes}
     return said | more

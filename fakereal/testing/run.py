@@ -50,7 +50,8 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     check_ledger(cfg.ledger)
     out = Path(HydraConfig.get().runtime.output_dir)
     prepare(cfg)
-    members = load_members(cfg.ckpt_path, cfg.tta, own_data="_target_" not in cfg.data)
+    own = "_target_" not in cfg.data
+    members = load_members(cfg.ckpt_path, tta=cfg.tta, threshold=cfg.threshold, own_data=own)
     data = open_data(cfg.data, members)
     data.need_both = False  # of one class there are fewer figures
     collected, far = Probabilities(), Far(members)

@@ -83,6 +83,7 @@ def validation_figures(logits: np.ndarray, labels: np.ndarray, fitted: Fitted) -
     after = Evaluation(labels, sigmoid(logits / fitted.temperature), fitted.threshold)
     changed = {
         "accuracy": after.accuracy()[:2],
+        **{f"recall_{row['class'].lower()}": (row["recall"], row["recall_interval"]) for row in after.per_class()},
         "loss": after.log_loss(),
         "ece": after.calibration_error(),
         "brier": after.brier(),
@@ -90,7 +91,8 @@ def validation_figures(logits: np.ndarray, labels: np.ndarray, fitted: Fitted) -
     calibrated = {}
     for name, (value, (low, high)) in changed.items():
         calibrated |= {name: value, f"{name}_low": float(low), f"{name}_high": float(high)}
-    return raw | {f"val/calibrated/{name}": value for name, value in calibrated.items()} | vars(fitted)
+    chosen = {"temperature": fitted.temperature, "threshold": fitted.threshold}
+    return raw | {f"val/calibrated/{name}": value for name, value in calibrated.items()} | chosen
 
 
 def fingerprints_of(data: ImageDataModule) -> torch.Tensor:
@@ -102,7 +104,7 @@ def fingerprints_of(data: ImageDataModule) -> torch.Tensor:
 def keep(fitted: Fitted, reference: Reference, trained: torch.Tensor, path: str) -> None:
     """Writes temperature, threshold, what the images were like and which they were into a checkpoint."""
     checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    found = {"temperature": fitted.temperature, "threshold": fitted.threshold, "reference": reference.plain()}
+    found = {**vars(fitted), "reference": reference.plain()}
     checkpoint["fakereal"] |= found | {"trained": trained}
     AtomicCheckpointIO().save_checkpoint(checkpoint, path)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.utils import get_object
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy, Strategy
@@ -23,6 +24,8 @@ def refuse(cfg: DictConfig) -> None:
     _refuse_never_validated(cfg)
     _refuse_switches(cfg.trainer)
     _refuse_whole(cfg)
+    if in_sweep() and any(word.startswith("hydra.run.dir=") for word in HydraConfig.get().overrides.hydra):
+        raise UserError("This is a sweep, with a folder for each job: give hydra.sweep.dir=DIR, not hydra.run.dir=DIR.")
     if cfg.sweep and not in_sweep():
         raise UserError(f"sweep={cfg.sweep} names a sweep's directory: add --multirun, or give hydra.run.dir=DIR.")
 

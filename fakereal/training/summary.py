@@ -17,6 +17,9 @@ def print_summary(cfg: DictConfig, metrics: dict[str, Any], out: Path) -> None:
     def said(name: str, form=four) -> str:
         return known_interval(metrics, f"val/{name}", form)
 
+    def recall(cls: str) -> str:
+        return said(f"calibrated/recall_{cls}", percent)
+
     table = Table(
         title="Best checkpoint on validation, with 95% intervals", title_justify="left", show_header=False, box=None
     )
@@ -34,6 +37,7 @@ def print_summary(cfg: DictConfig, metrics: dict[str, Any], out: Path) -> None:
     else:
         rows |= {
             "  accuracy": f"{said('calibrated/accuracy', percent)}, of the images it was fitted on",
+            "  recall": f"REAL {recall('real')}, FAKE {recall('fake')}",
             "  loss": said("calibrated/loss"),
             "  calibration error": said("calibrated/ece"),
         }

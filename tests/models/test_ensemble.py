@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from fakereal.models.checkpoint import load_classifier
+from fakereal.models.ensemble import load_members
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +90,20 @@ def test_flips_make_the_answer_the_same_for_an_image_and_its_mirror(run, quick, 
     said, flipped, plain = (probabilities(tmp_path / f"t{number}")[0] for number in range(3))
     np.testing.assert_array_equal(said, flipped)
     assert np.abs(said - plain).max() > 1e-4
+
+
+def test_a_limit_of_false_alarms_is_not_that_of_several(checkpoints, tmp_path, caplog):
+    paths = []
+    for number, path in enumerate(checkpoints[:2]):
+        content = torch.load(path, weights_only=True)
+        content["fakereal"] |= {"threshold": 0.9, "rule": "fpr at most 0.01"}
+        paths.append(str(tmp_path / f"{number}.ckpt"))
+        torch.save(content, paths[-1])
+    load_members(paths[0])
+    assert not caplog.text, "alone it holds"
+    load_members(paths)
+    assert "0.ckpt has the threshold of a false-positive rate (fpr at most 0.01)" in caplog.text
+    assert "the mean of their thresholds, 0.9000, for which that rate does not hold" in caplog.text
+    caplog.clear()
+    assert [member.classifier.threshold for member in load_members(paths, threshold=0.7)] == [0.7, 0.7]
+    assert not caplog.text

@@ -2,6 +2,9 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -57,7 +60,7 @@ def test_several_checkpoints_answer_together(run, quick, tmp_path):
 def test_what_is_no_image_or_checkpoint_is_told(trained_run, tmp_path):
     detector = fakereal.load(trained_run() / "checkpoints" / "best.ckpt")
     for wrong, said in (([None], "NoneType"), (np.zeros((32, 32, 3)), r"float64 \(32, 32, 3\)")):
-        with pytest.raises(TypeError, match=rf"a path, bytes, a PIL image or an array .*, got {said}"):
+        with pytest.raises(TypeError, match=rf"a path, bytes, an open file, a PIL image or an array .*, got {said}"):
             detector.predict(wrong)
     with pytest.raises(TypeError, match=r"uint8, 0 to 255, got torch\.float32"):
         detector.members[0].classifier(torch.zeros(1, 3, 32, 32))
@@ -73,3 +76,38 @@ def test_what_is_no_image_or_checkpoint_is_told(trained_run, tmp_path):
     assert json.dumps(said._asdict())
     with pytest.raises(UserError, match="does not exist"):
         fakereal.load(tmp_path / "none.ckpt")
+
+
+def test_arrays_of_other_modes_and_open_files_are_read_as_their_files(trained_run, images):
+    detector = fakereal.load(trained_run() / "checkpoints" / "best.ckpt", threads=torch.get_num_threads())
+    grey, rgba = (Image.fromarray(np.asarray(Image.open(images / name))) for name in ("a.png", "b.png"))
+    grey = grey.convert("L")
+    said = detector.predict([np.asarray(grey), grey, np.asarray(rgba), rgba, (images / "c.jpg").open("rb")])
+    assert said[0].prob_fake == said[1].prob_fake and said[2].prob_fake == said[3].prob_fake
+    assert said[4].prob_fake == detector.predict(images / "c.jpg")[0].prob_fake
+
+
+def test_a_threshold_of_ones_own(trained_run):
+    path, array = trained_run() / "checkpoints" / "best.ckpt", np.zeros((32, 32, 3), dtype=np.uint8)
+    for threshold, said in ((1e-9, "FAKE"), (1 - 1e-9, "REAL")):
+        [answer] = fakereal.load(path, threshold=threshold).predict(array)
+        assert answer.prediction == said and answer.threshold == threshold
+    with pytest.raises(UserError, match=r"threshold=1.5: a probability between 0 and 1"):
+        fakereal.load(path, threshold=1.5)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_answers_too(trained_run):
+    """Without its parent's threads, for which it would wait."""
+    code = (
+        "import multiprocessing, sys, numpy, torch, fakereal\n"
+        "torch.set_num_threads(2)\n"
+        "detector, array = fakereal.load(sys.argv[1]), numpy.zeros((64, 32, 32, 3), 'uint8')\n"
+        "def ask(_): return detector.predict(list(array))[0].prob_fake\n"
+        "wanted = ask(0)\n"
+        "with multiprocessing.get_context('fork').Pool(1) as pool:\n"
+        "    assert abs(pool.map_async(ask, [0]).get(60)[0] - wanted) < 1e-5\n"
+    )
+    words = [sys.executable, "-c", code, trained_run() / "checkpoints" / "best.ckpt"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import signal
 import sys
 
 import numpy as np
@@ -71,7 +72,7 @@ def test_bad_files_have_their_rows_and_the_others_go_on(run, checkpoint, photos,
     for row in rows:
         assert (row["prob_fake"] == "") == (row["prediction"] == "") == bool(row["error"])
     assert "2 of 5 files have no prediction" in finished.text and "Traceback" not in finished.text
-    assert "Left out, without an image extension: 1" in finished.text and "notes.txt" not in finished.text
+    assert "Left out, without an image extension: .txt (1)" in finished.text and "notes.txt" not in finished.text
 
 
 def test_json_and_names_from_standard_input(run, checkpoint, photos, table, tmp_path, monkeypatch, capfd):
@@ -82,10 +83,16 @@ def test_json_and_names_from_standard_input(run, checkpoint, photos, table, tmp_
     assert finished.code == 1, finished.text
     lines = [json.loads(line) for line in finished.text.splitlines()[:3]]
     assert [line["path"] for line in lines] == given
-    assert [*lines[0]] == ["path", "prediction", "prob_fake"] and lines[0]["prediction"] in ("REAL", "FAKE")
+    assert [*lines[0]] == ["path", "prediction", "prob_fake", "threshold"]
+    assert (lines[0]["prediction"] == "FAKE") == (lines[0]["prob_fake"] >= lines[0]["threshold"])
     assert lines[1] == {"path": "in/missing.png", "error": "No such file or directory"}
     for line, row in zip(lines, table(tmp_path / "out"), strict=True):
         assert row["path"] == line["path"] and row["prob_fake"] == f"{line.get('prob_fake', '')}"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
+    with_nul = "\0".join([*given[:2], "in/line\nbreak.png", given[2], ""])
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(with_nul.encode())))
+    assert run("predict", f"ckpt_path={checkpoint}", CPU, "images=-", "hydra.run.dir=nul").code == 1
+    assert [row["path"] for row in table(tmp_path / "nul")] == with_nul.split("\0")[:-1]
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
     empty = run("predict", f"ckpt_path={checkpoint}", CPU, "images=-", "hydra.run.dir=empty")
     assert empty.code == 1 and "images=-: standard input is empty" in empty.text
@@ -157,7 +164,8 @@ def test_a_network_without_numbers_says_neither_real_nor_fake(run, checkpoint, p
     assert [row["prediction"] for row in table(tmp_path / "out")] == ["", ""]
 
 
-def test_what_was_done_stays_when_it_is_stopped(run, checkpoint, photos, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_what_was_done_stays_when_it_is_stopped(run, checkpoint, photos, tmp_path, monkeypatch, number, code):
     photos(tmp_path / "in", 6)
     from fakereal.prediction.shown import Shown
 
@@ -166,18 +174,20 @@ def test_what_was_done_stays_when_it_is_stopped(run, checkpoint, photos, tmp_pat
     def interrupted(self, answers):
         calls.append(answers)
         if len(calls) == 2:
-            raise KeyboardInterrupt
+            signal.raise_signal(number)
         shown(self, answers)
 
     monkeypatch.setattr(Shown, "show", interrupted)
     finished = run("predict", f"ckpt_path={checkpoint}", CPU, "images=in", "data.batch_size=2", "hydra.run.dir=out")
-    assert finished.code == 130 and "Stopped after 4 images" in finished.text
+    assert finished.code == code and "Stopped after 4 images" in finished.text
     assert not (tmp_path / "out" / "predictions.csv").exists()
     with (tmp_path / "out" / "predictions.csv.part").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 4
 
 
-@pytest.mark.parametrize("word", ["data.batch_size=0", "json=maybe", "tta=twice", "images=[]", "trainer.precision=7"])
+@pytest.mark.parametrize(
+    "word", ["data.batch_size=0", "json=maybe", "tta=twice", "threshold=1.5", "images=[]", "trainer.precision=7"]
+)
 def test_wrong_values_are_named(run, word):
     finished = run("predict", "ckpt_path=none.ckpt", "images=nothing", word)
     assert finished.code == 1 and f"`{word.split('=')[0]}` must be" in finished.text, finished.text
@@ -193,3 +203,27 @@ def test_the_checkpoints_classifier_gives_the_figures(run, checkpoint, photos, t
     with torch.inference_mode():
         expected = load_classifier(checkpoint).classifier.probabilities(pixels).item()
     assert float(table(tmp_path / "out")[0]["prob_fake"]) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_threshold_of_ones_own_decides(run, checkpoint, photos, table, tmp_path):
+    photos(tmp_path / "in", 4)
+    words = (f"ckpt_path={checkpoint}", CPU, "images=in")
+    for threshold, said in (("1e-9", "FAKE"), ("0.999999999", "REAL")):
+        finished = run("predict", *words, f"threshold={threshold}", f"hydra.run.dir={said}")
+        assert finished.code == 0 and {row["prediction"] for row in table(tmp_path / said)} == {said}
+    assert "FAKE from 1 up" in finished.text
+
+
+def test_photos_of_phones_that_cannot_be_read_are_told_and_not_passed_over(run, checkpoint, photos, table, tmp_path):
+    photos(tmp_path / "in", 1)
+    (tmp_path / "in" / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    finished = run("predict", f"ckpt_path={checkpoint}", CPU, "images=in", "hydra.run.dir=out")
+    assert finished.code == 1 and "1 of 2 files have no prediction" in finished.text
+    assert [row["error"][:30] for row in table(tmp_path / "out") if row["error"]] == ["not an image that can be read "]
+
+
+def test_a_checkpoint_that_was_not_calibrated_says_so(run, checkpoint, photos, tmp_path):
+    photos(tmp_path / "in", 1)
+    last = checkpoint.with_name("last.ckpt")
+    assert "is not calibrated: best.ckpt" in run("predict", f"ckpt_path={last}", CPU, "images=in").text
+    assert "is not calibrated" not in run("predict", f"ckpt_path={checkpoint}", CPU, "images=in").text

@@ -32,7 +32,7 @@ def png(pixels: np.ndarray) -> bytes:
 @pytest.fixture
 def judge(checkpoints):
     """`judge()`: of one checkpoint, on the CPU."""
-    [member] = load_members(str(checkpoints[0]), None, own_data=False)
+    [member] = load_members(str(checkpoints[0]))
     fabric = Fabric(accelerator="cpu", devices=1)
     return lambda: Judge([member], fabric, LIMITS, None, threading.Lock())
 
@@ -104,7 +104,7 @@ def test_who_begins_a_request_and_sends_no_more_is_refused(monkeypatch, tmp_path
     headers = [(b"content-type", b"multipart/form-data; boundary=b"), (b"content-length", b"1000")]
     scope = {"type": "http", "method": "POST", "path": "/predict", "headers": headers, "query_string": b""}
     anyio.run(guarded, scope, receive, send)
-    assert told[0]["status"] == 408 and b"did not come to its end" in told[1]["body"]
+    assert told[0]["status"] == 408 and b"was not completed in time" in told[1]["body"]
 
 
 def test_an_upload_is_given_once(tmp_path):

@@ -118,6 +118,8 @@ def test_requests_that_are_none_or_too_much(server):
     assert server.ask("POST", "/predict", small, Content_Type="image/png").status == 422
     assert server.ask("POST", "/predict", small, Content_Type="multipart/form-data").status == 422
     assert server.ask("GET", "/predict").status in (404, 405)
+    status, body = server.predict(("a.png", small), chekpoint="a")
+    assert status == 422 and body["detail"] == "chekpoint: not a field. There are: checkpoint, images."
     form = b'--x\r\nContent-Disposition: form-data; name="images"; filename="a.png"\r\n\r\n' + small + b"\r\n--x--\r\n"
     for kind in ("multipart/form-data", "Multipart/Form-Data"):  # media types have no case
         assert server.ask("POST", "/predict", form, Content_Type=f"{kind}; boundary=x").status == 200

@@ -36,7 +36,7 @@ def forward(checkpoint: str, images: int, batch: int, overrides: list[str]) -> N
     cfg = composed("predict", [f"ckpt_path={checkpoint}", "images=.", *overrides])
     keep_freed_memory()
     fabric = build(cfg.trainer, devices=1)
-    network = fabric.setup_module(Ensemble(load_members(checkpoint, None, own_data=False)))
+    network = fabric.setup_module(Ensemble(load_members(checkpoint)))
     pixels = torch.randint(0, 256, (batch, 32, 32, 3), dtype=torch.uint8).permute(0, 3, 1, 2).to(fabric.device)
     lap, steps = Lap(), -(-images // batch)
     while True:

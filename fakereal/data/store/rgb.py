@@ -18,6 +18,8 @@ from PIL import ExifTags, Image
 # Not all that Pillow opens: EPS and WMF are run by other programs, HDF5, GRIB, BUFR and MPEG are only recognised,
 # and formats without a signature, such as TGA, may take a damaged file for theirs.
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "DIB", "TIFF", "MPO", "JPEG2000", "ICO", "PPM", "QOI")
+# Images of phones and cameras that Pillow does not open: told of as such, not passed over like other files.
+UNREAD = {".heic", ".heif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2"}
 MAX_PIXELS = 89_478_485  # more than these are a decompression bomb by Pillow's measure
 MAX_BYTES = 3 * MAX_PIXELS
 # Where there are such flags: no newlines translated, and a pipe is not waited for for ever.
@@ -44,8 +46,9 @@ def too_large(size: int) -> BadImage:
 
 @functools.cache
 def image_extensions() -> frozenset[str]:
-    """The file name endings, with the dot, of the formats that are read."""
-    return frozenset(end for end, name in Image.registered_extensions().items() if name in FORMATS)
+    """The file name endings, with the dot, of images: of the formats that are read, and of others, to be told of."""
+    read = {end for end, name in Image.registered_extensions().items() if name in FORMATS}
+    return frozenset(read | UNREAD)
 
 
 @functools.cache
@@ -92,7 +95,7 @@ def failing_as_bad_image() -> Iterator[None]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_many_pixels() from error
     except Image.UnidentifiedImageError as error:
-        raise BadImage("not an image that can be read") from error
+        raise BadImage("not an image that can be read (JPEG and PNG can, and most others)") from error
     except MemoryError as error:
         raise BadImage("does not fit into memory") from error
     except Exception as error:  # Pillow's plugins raise SyntaxError, struct.error, EOFError, IndexError, ...

@@ -369,7 +369,19 @@ def test_random_damage_never_raises_anything_else():
 
 
 def test_extensions_are_those_of_photographs():
-    assert {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".jfif", ".apng"} <= image_extensions()
+    assert {
+        ".jpg",
+        ".jpeg",
+        ".png",
+        ".webp",
+        ".gif",
+        ".bmp",
+        ".tif",
+        ".tiff",
+        ".jfif",
+        ".apng",
+        ".heic",
+    } <= image_extensions()
     assert not {".eps", ".ps", ".wmf", ".pdf", ".mpg", ".h5", ".txt", ".zip", ""} & image_extensions()
 
 
