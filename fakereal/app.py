@@ -4,7 +4,7 @@ import hydra
 from omegaconf import DictConfig
 
 from fakereal.config import CONF
-from fakereal.config.command import start
+from fakereal.config.command import start, told
 from fakereal.runtime.imports import importing
 
 
@@ -13,7 +13,8 @@ def main(cfg: DictConfig) -> None:
     """Answers until Ctrl-C."""
     with importing():
         from fakereal.serving.run import serve
-    serve(cfg)
+    with told():
+        serve(cfg)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import hydra
 from omegaconf import DictConfig
 
 from fakereal.config import CONF
-from fakereal.config.command import start
+from fakereal.config.command import start, told
 from fakereal.runtime.imports import importing
 
 
@@ -13,7 +13,8 @@ def main(cfg: DictConfig) -> None:
     """Runs one benchmark."""
     with importing():
         from fakereal.benchmarking.run import benchmark
-    benchmark(cfg)
+    with told():
+        benchmark(cfg)
 
 
 if __name__ == "__main__":

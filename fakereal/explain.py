@@ -4,7 +4,7 @@ import hydra
 from omegaconf import DictConfig
 
 from fakereal.config import CONF
-from fakereal.config.command import start
+from fakereal.config.command import start, told
 from fakereal.runtime.imports import importing
 
 
@@ -13,7 +13,8 @@ def main(cfg: DictConfig) -> None:
     """Explains all images; fails at the end where some could not be read."""
     with importing():
         from fakereal.explanation.run import explain
-    explain(cfg)
+    with told():
+        explain(cfg)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import hydra
 from omegaconf import DictConfig
 
 from fakereal.config import CONF
-from fakereal.config.command import start
+from fakereal.config.command import start, told
 from fakereal.runtime.imports import importing
 
 
@@ -14,7 +14,8 @@ def main(cfg: DictConfig) -> None:
     # torch, Lightning and matplotlib take seconds to import: not for --help
     with importing():
         from fakereal.exploring.run import explore
-    explore(cfg)
+    with told():
+        explore(cfg)
 
 
 if __name__ == "__main__":

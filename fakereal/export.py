@@ -4,7 +4,7 @@ import hydra
 from omegaconf import DictConfig
 
 from fakereal.config import CONF
-from fakereal.config.command import start
+from fakereal.config.command import start, told
 from fakereal.runtime.imports import importing
 
 
@@ -13,7 +13,8 @@ def main(cfg: DictConfig) -> None:
     """Exports, compares the file with the checkpoint, and writes a model card."""
     with importing():
         from fakereal.exporting.run import export
-    export(cfg)
+    with told():
+        export(cfg)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import hydra
 from omegaconf import DictConfig
 
 from fakereal.config import CONF
-from fakereal.config.command import start
+from fakereal.config.command import start, told
 from fakereal.runtime.imports import importing
 
 
@@ -14,7 +14,8 @@ def main(cfg: DictConfig) -> None:
     # matplotlib and scipy take a second to import: not for --help
     with importing():
         from fakereal.reporting.run import report
-    report(cfg)
+    with told():
+        report(cfg)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import hydra
 from omegaconf import DictConfig
 
 from fakereal.config import CONF
-from fakereal.config.command import start
+from fakereal.config.command import start, told
 from fakereal.runtime.imports import importing
 
 
@@ -13,7 +13,8 @@ def main(cfg: DictConfig) -> float:
     """Runs one grid; returns the mean accuracy over all corruptions and severities."""
     with importing():
         from fakereal.testing.robustness import robustness
-    return robustness(cfg)["robustness/accuracy"]
+    with told():
+        return robustness(cfg)["robustness/accuracy"]
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import hydra
 from omegaconf import DictConfig
 
 from fakereal.config import CONF
-from fakereal.config.command import start
+from fakereal.config.command import start, told
 from fakereal.runtime.imports import importing
 
 
@@ -13,7 +13,8 @@ def main(cfg: DictConfig) -> float:
     """Runs one test; returns the test accuracy."""
     with importing():
         from fakereal.testing.run import test
-    return test(cfg)["test/accuracy"]
+    with told():
+        return test(cfg)["test/accuracy"]
 
 
 if __name__ == "__main__":

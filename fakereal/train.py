@@ -4,14 +4,15 @@ import hydra
 from omegaconf import DictConfig
 
 from fakereal.config import CONF
-from fakereal.config.command import start
+from fakereal.config.command import start, told
 from fakereal.runtime.imports import importing
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="train")
 def main(cfg: DictConfig) -> float:
     """Runs one training."""
-    return trained(cfg)
+    with told():
+        return trained(cfg)
 
 
 def trained(cfg: DictConfig) -> float:

@@ -8,8 +8,8 @@ from hydra.errors import CompactHydraException
 class UserError(CompactHydraException):
     """A mistake in what the user gave; the message names the key, its value and the remedy.
 
-    Hydra prints exceptions of this family as their message alone, without a traceback (unless
-    HYDRA_FULL_ERROR=1), and exits with status 1: no handler of our own is needed around a command.
+    A command ends with the message alone and status 1 (`fakereal.config.command.told`); of a sweep Hydra prints it
+    after all jobs, as of any exception of this family. HYDRA_FULL_ERROR=1 adds the traceback.
     """
 
 

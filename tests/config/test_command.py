@@ -10,6 +10,7 @@ import time
 import pytest
 
 from fakereal.config.command import start
+from fakereal.runtime.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -88,3 +89,17 @@ def test_a_full_disk_is_told_before_any_work(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == 1 and "cannot be written (File too large)" in done.stderr
+
+
+def test_a_mistake_is_told_in_its_message_alone(run, quick, tmp_path, monkeypatch):
+    for words in (("test", "ckpt_path=none.ckpt"), ("train", *quick, "scheduler=onecycle", "optimizer.lr=-1")):
+        done = run(*words)
+        assert done.code == 1 and "Error executing job" not in done.text and "HYDRA_FULL_ERROR" not in done.text
+    assert done.text == "`optimizer.lr` must be greater than 0, got -1.\n"
+    assert run("train", "--multirun", *quick[:-1], "sweep=mine", "optimizer.lr=-1,-2").code == 1
+    for job, rate in (("0", -1), ("1", -2)):  # the one did not end the other
+        error = tmp_path / "outputs" / "sweep" / "mine" / job / "error.txt"
+        assert error.read_text() == f"UserError: `optimizer.lr` must be greater than 0, got {rate}.\n"
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    with pytest.raises(UserError):
+        run("test", "ckpt_path=none.ckpt")

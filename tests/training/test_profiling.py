@@ -6,7 +6,9 @@ from lightning.pytorch.callbacks import Callback, LambdaCallback
 from fakereal.training.profiling import OF_A_STEP, PROFILERS, skip_idle_hooks
 
 
-@pytest.mark.parametrize("choice", PROFILERS)
+@pytest.mark.parametrize(
+    "choice", [name if name == "simple" else pytest.param(name, marks=pytest.mark.slow) for name in PROFILERS]
+)
 def test_a_profile_lies_beside_the_metrics(tmp_path, run, quick, choice):
     assert run("train", *quick, "data.count=800", "data.val_fraction=0.5", f"trainer.profiler={choice}").code == 0
     assert (tmp_path / "run" / "metrics.json").exists()
