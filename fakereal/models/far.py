@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -67,6 +67,17 @@ def ahead(device: torch.device) -> int:
     return 0 if device.type == "cpu" else cores()
 
 
+class Looked(NamedTuple):
+    """A batch that is looked at, or was: which of its images (B,) lie far by features, and by pixels."""
+
+    by_features: Tensor
+    by_pixels: Future[Tensor]
+
+    def masks(self) -> tuple[Tensor, Tensor]:
+        """Both on the CPU; waits for them."""
+        return self.by_features.cpu(), self.by_pixels.result()
+
+
 class Far:
     """Counts of images that lie far from those of training, by the first of the classifiers that knows these.
 
@@ -83,44 +94,47 @@ class Far:
         self.images = self.sized = self.odd = self.far = 0
         self.by = {"features": 0, "pixels": 0}
         self.threads: ThreadPoolExecutor | None = None
-        self.waiting: deque[tuple[Tensor, Future[Tensor]]] = deque()  # by features, and by pixels
+        self.waiting: deque[Looked] = deque()
 
-    def see(self, images: Tensor) -> None:
-        """To be called with each batch, uint8 (B, 3, H, W), after the classifiers; nothing if ours was not asked."""
+    def see(self, images: Tensor) -> "Looked | None":
+        """To be called with each batch, uint8 (B, 3, H, W), after the classifiers; None if ours was not asked."""
         features = self.inputs.take() if self.inputs else None
         if features is None:
-            return
+            return None
         by_features = self.reference.features.far(unit(features))
-        if not (leave := ahead(features.device)):
-            self._add(by_features, self._far_by_pixels(images))
-            return
-        self.threads = self.threads or ThreadPoolExecutor(cores())
-        self.waiting.append((by_features, self.threads.submit(self._far_by_pixels, images.cpu())))
+        if leave := ahead(features.device):
+            self.threads = self.threads or ThreadPoolExecutor(cores())
+            by_pixels = self.threads.submit(self._far_by_pixels, images.cpu())
+        else:
+            (by_pixels := Future()).set_result(self._far_by_pixels(images))
+        looked = Looked(by_features, by_pixels)
+        self.waiting.append(looked)
         self._wait(leave)
+        return looked
 
     def _far_by_pixels(self, images: Tensor) -> Tensor:
         return self.reference.pixels.far(pixel_statistics(images))
 
     def _wait(self, leave: int = 0) -> None:
-        """Adds what the threads look at, but for the last so many batches."""
+        """Counts what the threads look at, but for the last so many batches."""
         while len(self.waiting) > leave:
-            by_features, by_pixels = self.waiting.popleft()
-            self._add(by_features, by_pixels.result())
+            by_features, by_pixels = self.waiting.popleft().masks()
+            self.images += len(by_features)
+            self.far += int((by_features | by_pixels).sum())
+            for name, mask in (("features", by_features), ("pixels", by_pixels)):
+                self.by[name] += int(mask.sum())
         if not leave and self.threads:
             self.threads.shutdown()
             self.threads = None
 
-    def _add(self, by_features: Tensor, by_pixels: Tensor) -> None:
-        self.images += len(by_features)
-        self.far += int((by_features | by_pixels).sum())
-        for name, mask in (("features", by_features), ("pixels", by_pixels)):
-            self.by[name] += int(mask.sum())
-
-    def see_sizes(self, width: np.ndarray, height: np.ndarray) -> None:
-        """The sizes (N,) of files."""
-        if self.reference is not None:
-            self.sized += len(width)
-            self.odd += int(self.reference.far_sizes(width, height).sum())
+    def see_sizes(self, width: np.ndarray, height: np.ndarray) -> np.ndarray:
+        """Which of the files of these sizes (N,) have one that is far from those of training, bool (N,)."""
+        if self.reference is None:
+            return np.zeros(len(width), bool)
+        odd = self.reference.far_sizes(width, height)
+        self.sized += len(odd)
+        self.odd += int(odd.sum())
+        return odd
 
     def figures(self) -> dict[str, Any]:
         """`share` with its Wilson interval, `features`, `pixels`: shares of the images; `sizes`: a count of files."""

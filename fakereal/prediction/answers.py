@@ -16,18 +16,22 @@ from fakereal.runtime.files import replace
 from fakereal.runtime.text import printable
 
 log = logging.getLogger(__name__)
-HEADER = ("path", "label", "prob_fake", "prediction", "error")
+HEADER = ("path", "label", "prob_fake", "prediction", "error", "far_from_training")
 WIDTH = 60  # names up to it are padded, so that the answers stand below each other
 
 
 class Answer(NamedTuple):
-    """Of one image: the probability that it is FAKE, the class, FAKE from `threshold` on, or why there are none."""
+    """Of one image: the probability that it is FAKE, the class, FAKE from `threshold` on, or why there are none.
+
+    `far`: in what it lies far from the training images, "size" and "content"; None where nobody measured that.
+    """
 
     path: str
     prob_fake: float = math.nan
     prediction: str = ""
     error: str = ""
     threshold: float = math.nan
+    far: tuple[str, ...] | None = None
 
     @classmethod
     def of(cls, path: str, probability: float, threshold: float) -> "Answer":
@@ -39,15 +43,17 @@ class Answer(NamedTuple):
     def line(self, width: int) -> str:
         """For people: the name, padded to `width`, and the answer."""
         said = f"ERROR {printable(self.error)}" if self.error else f"{self.prediction:4} {self.prob_fake:.4f}"
+        said += f"  far from training in {' and '.join(self.far)}" if self.far else ""
         return f"{printable(self.path):{width}}  {said}"
 
     def json(self) -> str:
-        """For programs: `path` with `prediction`, `prob_fake` and `threshold`, or with `error`."""
+        """For programs: `path` with `prediction`, `prob_fake`, `threshold` and `far_from_training`, or with `error`."""
         if self.error:
             return json.dumps({"path": self.path, "error": self.error})
         known = {"prob_fake": self.prob_fake, "threshold": self.threshold}
         figures = {name: float(f"{value:.7g}") for name, value in known.items() if not math.isnan(value)}
-        return json.dumps({"path": self.path, "prediction": self.prediction, **figures})
+        far = {} if self.far is None else {"far_from_training": self.far}
+        return json.dumps({"path": self.path, "prediction": self.prediction, **figures, **far})
 
 
 class Predictions:
@@ -68,8 +74,9 @@ class Predictions:
         return self
 
     def write(self, answers: Sequence[Answer]) -> None:
-        for path, prob_fake, prediction, error, _ in answers:
-            self.writer.writerow((path, "", "" if error else f"{prob_fake:.7g}", prediction, error))
+        for path, prob_fake, prediction, error, _, far in answers:
+            figure = "" if error else f"{prob_fake:.7g}"
+            self.writer.writerow((path, "", figure, prediction, error, " ".join(far or ())))
             self.counts[prediction] += 1
         self.file.flush()
 

@@ -7,17 +7,16 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from fakereal.data.store.ahead import ahead_of
-from fakereal.data.store.decode import Decoded
 from fakereal.data.store.parallel import decode_all
 from fakereal.models.far import REVIEW, Far
 from fakereal.prediction.answers import Predictions
+from fakereal.prediction.distance import answered
 from fakereal.prediction.images import Images
-from fakereal.prediction.question import ALONE, Batch, answer, ask, batches
+from fakereal.prediction.question import ALONE, ask, batches
 from fakereal.prediction.shown import Shown
 from fakereal.runtime.errors import UserError
 from fakereal.runtime.memory import explained_out_of_memory
@@ -45,9 +44,7 @@ def predict(cfg: DictConfig) -> None:
             Predictions(out) as predictions,
             Shown(asked.images.total, cfg.json) as shown,
         ):
-            for batch in ready:
-                answers = answer(network, asked.device, batch)
-                look_at(batch, far)
+            for answers in answered(ready, asked, far):
                 predictions.write(answers)
                 shown.show(answers)
     except KeyboardInterrupt:
@@ -73,13 +70,6 @@ def terminated() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def look_at(batch: Batch, far: Far) -> None:
-    """Shows `far` the images of a batch that could be read, after the network answered about them."""
-    if facts := [image.facts for _, image in batch.files if isinstance(image, Decoded)]:
-        far.see(batch.pixels)
-        far.see_sizes(*np.array([(fact.width, fact.height) for fact in facts]).T)
 
 
 def summarize(predictions: Predictions, images: Images, threshold: float, precision: str | int) -> None:

@@ -1,5 +1,6 @@
 """Images far from those of training, from the training that keeps what these were like to the warning."""
 
+import csv
 import json
 import re
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from fakereal.data.synthetic import Synthetic
 from fakereal.models.checkpoint import load_classifier
 from fakereal.models.far import Far
 
@@ -81,6 +83,32 @@ def test_predict_tells_the_same_share_and_the_sizes(run, checkpoint, noise, tmp_
     Image.new("RGB", (600, 100)).save(tmp_path / "long.png")
     finished = run("predict", f"ckpt_path={checkpoint}", CPU, "images=long.png", "tta=flip")
     assert "1 of 1 by size or shape (training: 32 px a side, square)" in finished.text
+
+
+@pytest.mark.parametrize("waiting", [0, 2])
+def test_each_answer_says_in_what_its_image_lies_far(run, checkpoint, noise, tmp_path, monkeypatch, waiting):
+    """Also where threads look at the images meanwhile, as beside a GPU."""
+    for module in ("models.far", "prediction.distance"):
+        monkeypatch.setattr(f"fakereal.{module}.ahead", lambda device: waiting)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    near = Synthetic(count=1600, val_fraction=0.2)
+    near.setup()
+    pixels = near.images.gather(near.splits["train"].rows[:6])
+    for number, image in enumerate(pixels):
+        Image.fromarray(image).save(folder / f"{number}.png")
+    (folder / "2.png").write_text("none")
+    Image.fromarray(pixels[3].repeat(9, 1)).resize((600, 100)).save(folder / "3.png")
+    Image.open(next(noise.rglob("*.png"))).save(folder / "4.png")
+    words = (f"ckpt_path={checkpoint}", CPU, "images=in", "data.batch_size=1", "json=true", "hydra.run.dir=out")
+    finished = run("predict", *words)
+    said = [json.loads(line) for line in finished.text.splitlines() if line.startswith("{")]
+    far = [answer.get("far_from_training") for answer in said]
+    assert far[2] is None and "size" in far[3] and far[4] == ["content"]
+    assert [far[number] for number in (0, 1, 5)].count([]) >= 2
+    with (tmp_path / "out" / "predictions.csv").open() as file:
+        assert [row["far_from_training"].split() for row in csv.DictReader(file)] == [words or [] for words in far]
+    assert "4.png  " in (text := run("predict", *words[:4]).text) and "far from training in content" in text
 
 
 def test_the_mirror_changes_no_distance_and_the_report_shows_it(run, quick, noise, tmp_path):

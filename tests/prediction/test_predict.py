@@ -30,7 +30,8 @@ def test_answers_are_those_of_a_test(run, checkpoint, image_tree, table, tmp_pat
         assert finished.code == 0, finished.text
     expected = {row["path"]: row for row in table(tmp_path / "tested")}
     rows, single = table(tmp_path / "all"), table(tmp_path / "single")
-    assert [*rows[0]] == ["path", "label", "prob_fake", "prediction", "error"] and len(rows) == 24
+    assert [*rows[0]] == ["path", "label", "prob_fake", "prediction", "error", "far_from_training"]
+    assert len(rows) == 24
     assert [row["path"] for row in rows] == sorted(f"{tree}/{name}" for name in expected)
     same = [expected[row["path"].removeprefix(f"{tree}/")] for row in rows]
     np.testing.assert_allclose(probabilities(rows), probabilities(same), atol=1e-6)
@@ -83,7 +84,7 @@ def test_json_and_names_from_standard_input(run, checkpoint, photos, table, tmp_
     assert finished.code == 1, finished.text
     lines = [json.loads(line) for line in finished.text.splitlines()[:3]]
     assert [line["path"] for line in lines] == given
-    assert [*lines[0]] == ["path", "prediction", "prob_fake", "threshold"]
+    assert [*lines[0]] == ["path", "prediction", "prob_fake", "threshold", "far_from_training"]
     assert (lines[0]["prediction"] == "FAKE") == (lines[0]["prob_fake"] >= lines[0]["threshold"])
     assert lines[1] == {"path": "in/missing.png", "error": "No such file or directory"}
     for line, row in zip(lines, table(tmp_path / "out"), strict=True):
