@@ -11,6 +11,9 @@ from fakereal.models.far import Far, Looked, ahead
 from fakereal.prediction.answers import Answer
 from fakereal.prediction.question import Batch, Question, answer
 
+# In what an image lies far, by whether its size does and what it shows.
+WORDS = {(False, False): (), (True, False): ("size",), (False, True): ("content",), (True, True): ("size", "content")}
+
 
 class Distances(NamedTuple):
     """Which of a batch's files could be read; and of those, whose size is far, and what else is looked at."""
@@ -25,13 +28,12 @@ class Distances(NamedTuple):
         if self.looked is not None:
             by_features, by_pixels = self.looked.masks()
             content = (by_features | by_pixels).numpy()
-        found = iter(zip(self.sizes, content, strict=True))
-        both = zip(answers, self.read, strict=True)
-        return [said._replace(far=_words(*next(found))) if read else said for said, read in both]
-
-
-def _words(size: bool, content: bool) -> tuple[str, ...]:
-    return ("size",) * bool(size) + ("content",) * bool(content)
+        found = zip(self.sizes.tolist(), content.tolist(), strict=True)
+        words = iter([WORDS[mark] for mark in found])
+        # Not by _replace: of 20,000 images it took a twentieth of the time of a small network.
+        return [
+            Answer(*said[:-1], next(words)) if read else said for said, read in zip(answers, self.read, strict=True)
+        ]
 
 
 def answered(batches: Iterable[Batch], asked: Question, far: Far) -> Iterator[list[Answer]]:
