@@ -28,6 +28,13 @@ FIGURES = {
     "brier": ("Brier score", "{:.4f}"),
 }
 
+# How a threshold was chosen, by the rule of a checkpoint.
+CHOSEN = {
+    "given": "was given",
+    "accuracy": "has the best accuracy on validation",
+    "youden": "has the best Youden index on validation",
+}
+
 # The table of the classifiers.
 ROWS = {
     "Backbone": lambda said: escape_markdown(said["backbone"]),
@@ -81,6 +88,7 @@ def about(member: Loaded) -> dict[str, Any]:
         "temperature": member.classifier.temperature,
         "threshold": member.classifier.threshold,
         "rule": member.rule,
+        "fitted": fitted_in_words(member),
         "tta": hparams.tta,
         "data": member.data["class"],
         "images": member.data["images"],
@@ -94,6 +102,17 @@ def about(member: Loaded) -> dict[str, Any]:
     if metrics.get("checkpoint_digest") != member.digest:
         metrics = origin = {}
     return said | {"validation": metrics, "figures": at_threshold(metrics, said["threshold"]), "origin": origin}
+
+
+def fitted_in_words(member: Loaded) -> str:
+    """Where temperature and threshold come from, as far as the checkpoint says."""
+    said = "The temperature was fitted on validation"
+    if not member.calibrated:
+        said = "The probabilities are not calibrated: they are the raw output of the network"
+    how = CHOSEN.get(member.rule, "was not chosen" if member.classifier.threshold == 0.5 else "")
+    if member.rule.startswith("fpr"):
+        how = f"is the lowest with a false-positive rate of {member.rule.removeprefix('fpr ')} on validation"
+    return f"{said}; the threshold {how}." if how else f"{said}."
 
 
 def at_threshold(metrics: dict[str, Any], threshold: float) -> str:

@@ -71,14 +71,14 @@ def load_members(
                     "members of an ensemble must see the same images: give checkpoints that agree"
                     + (" or choose the data to test on with data=NAME." if key not in PREPROCESSING else ".")
                 )
-    if limited := [member for member in members if member.rule.startswith("fpr")]:
-        warn_of_mean_threshold(members, limited[0])
+    warn_of_mean_threshold(members)
     return members
 
 
-def warn_of_mean_threshold(members: list[Loaded], limited: Loaded) -> None:
-    """Says of several that a limit of false alarms does not hold for them together."""
-    if len(members) > 1:
+def warn_of_mean_threshold(members: list[Loaded]) -> None:
+    """Says of several that a limit of false alarms, for which one of them has its threshold, is not theirs together."""
+    limited = next((member for member in members if member.rule.startswith("fpr")), None)
+    if limited and len(members) > 1:
         log.warning(
             "%s has the threshold of a false-positive rate (%s). Together the checkpoints have the mean of their "
             "thresholds, %.4f, for which that rate does not hold. Give threshold= for another one",

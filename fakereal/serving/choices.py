@@ -11,7 +11,7 @@ from PIL import Image
 
 from fakereal.config.build import build
 from fakereal.models.checkpoint import Loaded
-from fakereal.models.ensemble import PREPROCESSING, load_members, paths_of
+from fakereal.models.ensemble import PREPROCESSING, load_members, paths_of, warn_of_mean_threshold
 from fakereal.runtime.errors import UserError
 from fakereal.serving.judge import Judge
 from fakereal.serving.limits import Limits
@@ -33,6 +33,7 @@ def judges_of(cfg: DictConfig, limits: Limits) -> dict[str, Judge]:
     if len(loaded) > 1:
         if len({tuple(member.data[key] for key in PREPROCESSING) for member in loaded}) == 1:
             chosen = {f"all {len(loaded)} together": loaded, **chosen}
+            warn_of_mean_threshold(loaded)
         else:
             log.info("The checkpoints preprocess images differently: they answer separately, not together")
     fabric, lock = build(cfg.trainer, devices=1), threading.Lock()

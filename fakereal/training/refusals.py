@@ -24,7 +24,8 @@ def refuse(cfg: DictConfig) -> None:
     _refuse_never_validated(cfg)
     _refuse_switches(cfg.trainer)
     _refuse_whole(cfg)
-    if in_sweep() and any(word.startswith("hydra.run.dir=") for word in HydraConfig.get().overrides.hydra):
+    given = {word.split("=")[0] for word in HydraConfig.get().overrides.hydra}
+    if in_sweep() and "hydra.run.dir" in given and "hydra.sweep.dir" not in given:
         raise UserError("This is a sweep, with a folder for each job: give hydra.sweep.dir=DIR, not hydra.run.dir=DIR.")
     if cfg.sweep and not in_sweep():
         raise UserError(f"sweep={cfg.sweep} names a sweep's directory: add --multirun, or give hydra.run.dir=DIR.")

@@ -75,7 +75,7 @@ def test_few_images_are_not_fitted(caplog):
     logits, labels = drawn(300)
     assert Calibration(min_images=200).fit(logits, labels) == Fitted()
     assert "fewer than calibration.min_images=200" in caplog.text
-    assert Calibration(min_images=200, threshold=0.7).fit(logits, labels) == Fitted(1.0, 0.7)
+    assert Calibration(min_images=200, threshold=0.7).fit(logits, labels) == Fitted(1.0, 0.7, "given")
     assert Calibration(min_images=100).fit(logits, labels) != Fitted()
     few = np.r_[np.flatnonzero(labels == 1)[:5], np.flatnonzero(labels == 0)]
     assert Calibration(min_images=100).fit(logits[few], labels[few]) == Fitted(), "few of one class"

@@ -103,6 +103,7 @@ def test_callbacks_are_needed_and_loggers_are_not(run, quick):
 
 def test_what_only_a_sweep_or_a_checkpoint_understands_is_told(run, quick):
     told(run("train", *quick, "sweep=lr"), "sweep=lr names a sweep's directory: add --multirun")
+    told(run("train", *quick, "hydra.mode=MULTIRUN"), "give hydra.sweep.dir=DIR, not hydra.run.dir=DIR")
     words = [word for word in quick if not word.startswith("data")]
     told(run("train", *words, "data=checkpoint"), "provides no images. Give data=cifake")
 
