@@ -70,9 +70,10 @@ def in_own_precision(
     with torch.autocast("cpu", torch.bfloat16):
         found = np.concatenate([asked(batch) for batch in in_batches(images)])
     flipped = int(((found >= threshold) != (wanted >= threshold)).sum())
+    most = np.abs(found - wanted).max()
     return (
-        f"The other commands compute in {precision} on this machine, the file in fp32: on {which} their probabilities "
-        f"differ by up to {np.abs(found - wanted).max():.2g}, and {flipped:,} of {len(found):,} verdicts change"
+        f"The other commands compute in {precision} if the hardware supports it, this file in fp32: on {which} their "
+        f"probabilities differ by up to {most:.2g}, and {flipped:,} of {len(found):,} verdicts change"
     )
 
 

@@ -95,7 +95,7 @@ def failing_as_bad_image() -> Iterator[None]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_many_pixels() from error
     except Image.UnidentifiedImageError as error:
-        raise BadImage("not an image that can be read (JPEG and PNG can, and most others)") from error
+        raise BadImage("not an image that can be read (if it is one, convert it to JPEG or PNG)") from error
     except MemoryError as error:
         raise BadImage("does not fit into memory") from error
     except Exception as error:  # Pillow's plugins raise SyntaxError, struct.error, EOFError, IndexError, ...
