@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-SHARED = 2**20  # pixels from which on a batch is worth dealing to threads: below, they wait for the GIL
+# Pixels of a WebP batch from which on two threads take 0.5 to 0.6 of the time. For JPEG they would wait for the GIL.
+SHARED = 2**18
 
 
 def reencode(images: Tensor, quality: int | Tensor, format: Literal["JPEG", "WEBP"]) -> Tensor:
@@ -21,7 +22,8 @@ def reencode(images: Tensor, quality: int | Tensor, format: Literal["JPEG", "WEB
     """
     pixels = images.permute(0, 2, 3, 1).contiguous().numpy()
     qualities = np.broadcast_to(np.asarray(quality, int), len(pixels))
-    count = min(torch.get_num_threads(), len(pixels)) if pixels.size > 3 * SHARED else 1
+    shared = format == "WEBP" and pixels.size >= 3 * SHARED
+    count = min(torch.get_num_threads(), len(pixels)) if shared else 1
     parts = zip(np.array_split(pixels, count), np.array_split(qualities, count), strict=True)
     save = partial(_reencode, format=format)
     if count == 1:

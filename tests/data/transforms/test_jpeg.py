@@ -43,7 +43,7 @@ def test_each_image_has_its_own_quality(way, pillow):
 def test_threads_change_nothing(monkeypatch, pillow):
     given = images(64, 48)
     monkeypatch.setattr(codecs, "SHARED", 1000)
-    for format in ("JPEG", "WEBP"):
+    for format in ("JPEG", "WEBP"):  # of which the second is dealt to threads
         wanted = torch.stack([pillow(image, format, 60) for image in given])
         assert torch.equal(reencode(given, 60, format), wanted)
 
