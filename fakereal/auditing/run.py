@@ -41,7 +41,11 @@ def audit(cfg: DictConfig) -> dict[str, Any]:
     figures = as_json(found, lines) | {"duplicates_csv_complete": complete, "seconds": time.monotonic() - begun}
     write_json(out / "audit.json", figures)
     if found.measured_on == "test" or any("test/accuracy" in said for said in found.baselines.values()):
-        record_look(Path(cfg.ledger), look(found.baselines, Images.of_data(found.data.describe())), out)
+        record_look(
+            Path(cfg.ledger),
+            look(found.baselines, Images(found.data.images.digest, found.data.images.files_digest)),
+            out,
+        )
     _print(first, lines, out / "audit.html")
     return figures
 

@@ -1,7 +1,5 @@
 """How commands find and check their configuration."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +7,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 from omegaconf import DictConfig, OmegaConf
 
-from fakereal.runtime.errors import UserError
+from fakereal.runtime.errors import ending
 
 _PACKAGE = Path(__file__).parent.parent
 # conf/ travels inside the wheel; in a checkout it stands beside the package.
@@ -28,19 +26,10 @@ def _job_number(proposed: int, *, _root_: DictConfig) -> str:
     return job_number(proposed, _root_=_root_)
 
 
-@contextmanager
-def _told() -> Iterator[None]:
-    """OmegaConf makes a traceback of the errors of a resolver, unless they end the process."""
-    try:
-        yield
-    except UserError as error:
-        raise SystemExit(str(error)) from None
-
-
 def _gpu_count() -> int:
     from fakereal.runtime.gpus import gpus
 
-    with _told():
+    with ending():  # OmegaConf makes a traceback of a resolver's errors
         return len(gpus())
 
 
@@ -53,7 +42,7 @@ def _own_gpu(number: int) -> str:
 def _started(form: str, name: str | None = None) -> str:
     from fakereal.config.ranks import started
 
-    with _told():
+    with ending():
         return started(form, name)
 
 

@@ -2,28 +2,23 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
 from fakereal.config.argv import as_meant
-from fakereal.runtime.errors import UserError
+from fakereal.runtime.errors import ending
 
 
-@contextmanager
-def told() -> Iterator[None]:
+def told() -> AbstractContextManager[None]:
     """A UserError within it ends the command with its message alone, without Hydra's words around it.
 
     Not in a sweep, whose other jobs go on, nor with HYDRA_FULL_ERROR=1, which shows where it came from.
     """
-    try:
-        yield
-    except UserError as error:
-        if HydraConfig.get().mode == RunMode.MULTIRUN or os.environ.get("HYDRA_FULL_ERROR", "0") != "0":
-            raise
-        raise SystemExit(str(error)) from None
+    whole = HydraConfig.get().mode == RunMode.MULTIRUN or os.environ.get("HYDRA_FULL_ERROR", "0") != "0"
+    return nullcontext() if whole else ending()
 
 
 def start(main: Callable[[], object]) -> None:

@@ -45,14 +45,14 @@ def export(cfg: DictConfig) -> None:
     ending, write, ask = FORMATS[cfg.format]
     path = out / f"model{ending}"
     asked = ask_members(members)
-    wanted = np.concatenate([asked(batch) for batch in in_batches(images)])
+    wanted = answers(asked, images)
     write(members, described, path)
     difference = compare(ask(path), images, wanted, path)
     which = f"{len(images):,} {'given' if cfg.images else 'generated'} images"
     log.info("Compared on %s: probabilities differ by %.1e at most", which, difference)
     precision = ""
     if cfg.format != "safetensors":  # which the other commands take
-        precision = in_own_precision(members, images, wanted, described.threshold, which)
+        precision = in_own_precision(asked, images, wanted, described.threshold, which)
     if precision:
         log.info(precision)
     card = write_card(out, path, members, described, precision, cfg.tests, cfg.license)
@@ -60,15 +60,12 @@ def export(cfg: DictConfig) -> None:
     log.info("Model card: %s", card)
 
 
-def in_own_precision(
-    members: list[Loaded], images: np.ndarray, wanted: np.ndarray, threshold: float, which: str
-) -> str:
+def in_own_precision(asked: Ask, images: np.ndarray, wanted: np.ndarray, threshold: float, which: str) -> str:
     """What the other commands answer here in bf16, beside `wanted` (N,) in fp32, in a sentence; "" without bf16."""
     if (precision := native_precision("cpu")) == "32-true":
         return ""
-    asked = ask_members(members)
     with torch.autocast("cpu", torch.bfloat16):
-        found = np.concatenate([asked(batch) for batch in in_batches(images)])
+        found = answers(asked, images)
     flipped = int(((found >= threshold) != (wanted >= threshold)).sum())
     most = np.abs(found - wanted).max()
     return (
@@ -119,9 +116,14 @@ def in_batches(images: np.ndarray) -> Iterator[np.ndarray]:
         start += size
 
 
+def answers(ask: Ask, images: np.ndarray) -> np.ndarray:
+    """Probabilities (N,) of the images, asked in batches of various sizes."""
+    return np.concatenate([ask(batch) for batch in in_batches(images)])
+
+
 def compare(ask: Ask, images: np.ndarray, wanted: np.ndarray, path: Path) -> float:
     """The largest difference of a probability; above TOLERANCE the file goes, with a UserError."""
-    got = np.concatenate([ask(batch) for batch in in_batches(images)])
+    got = answers(ask, images)
     difference = float(np.abs(got - wanted).max())
     if not difference <= TOLERANCE:  # nor not a number
         path.unlink()

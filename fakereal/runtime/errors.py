@@ -1,5 +1,7 @@
 """The one exception that stands for something the user can mend."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from hydra.errors import CompactHydraException
@@ -11,6 +13,15 @@ class UserError(CompactHydraException):
     A command ends with the message alone and status 1 (`fakereal.config.command.told`); of a sweep Hydra prints it
     after all jobs, as of any exception of this family. HYDRA_FULL_ERROR=1 adds the traceback.
     """
+
+
+@contextmanager
+def ending() -> Iterator[None]:
+    """A UserError within it ends the process with its message: nobody on the way makes a traceback of that."""
+    try:
+        yield
+    except UserError as error:
+        raise SystemExit(str(error)) from None
 
 
 def installing(extra: str) -> str:

@@ -16,10 +16,17 @@ from fakereal.data.known import DATA
 from fakereal.data.split import SPLIT, fingerprints
 from fakereal.evaluation.evaluation import Evaluation
 from fakereal.models.checkpoint import Loaded
-from fakereal.models.ensemble import PREPROCESSING
+from fakereal.models.ensemble import PREPROCESSING, load_members
 from fakereal.runtime.errors import UserError
 
 log = logging.getLogger(__name__)
+
+
+def opened(cfg: DictConfig) -> tuple[list[Loaded], ImageDataModule]:
+    """The checkpoints that a command tests, and the data that it tests them on."""
+    own = "_target_" not in cfg.data
+    members = load_members(cfg.ckpt_path, tta=cfg.tta, threshold=cfg.threshold, own_data=own)
+    return members, open_data(cfg.data, members)
 
 
 def open_data(node: DictConfig, members: list[Loaded]) -> ImageDataModule:

@@ -15,7 +15,7 @@ from fakereal.config.schema import problems
 from fakereal.data.loader import Share
 from fakereal.data.transforms.corruptions import CLEAN, CORRUPTIONS
 from fakereal.evaluation.evaluation import Evaluation
-from fakereal.models.ensemble import Ensemble, combine, load_members
+from fakereal.models.ensemble import Ensemble, combine
 from fakereal.presentation.plots import save_png
 from fakereal.presentation.rows import write_rows
 from fakereal.runs.images import Images
@@ -29,7 +29,7 @@ from fakereal.testing.cells import Asked, Cell, Cells
 from fakereal.testing.corruption_plots import curves_figure, examples_figure
 from fakereal.testing.corruption_table import print_robustness
 from fakereal.testing.degradation import MEANS, cell_figures, summarize
-from fakereal.testing.images import open_data, rows_of_training, warn_of_other_images
+from fakereal.testing.images import opened, rows_of_training, warn_of_other_images
 from fakereal.testing.run import one_device, origin, refuse_no_numbers
 
 
@@ -44,9 +44,7 @@ def robustness(cfg: DictConfig) -> dict[str, Any]:
         check_ledger(cfg.ledger)
     out = Path(HydraConfig.get().runtime.output_dir)
     prepare(cfg)
-    own = "_target_" not in cfg.data
-    members = load_members(cfg.ckpt_path, tta=cfg.tta, threshold=cfg.threshold, own_data=own)
-    data = open_data(cfg.data, members)
+    members, data = opened(cfg)
     data.prepare_data()
     data.setup()
     warn_of_other_images(cfg.data, data, members, rows_of_training(data, members))
@@ -62,7 +60,7 @@ def robustness(cfg: DictConfig) -> dict[str, Any]:
     rows = evaluate(cells, asked, split.labels[positions])
 
     metrics = {**flat(rows, cfg.split), f"{cfg.split}/threshold": asked.ensemble.threshold, **origin(members)}
-    metrics |= Images.of_data(data.describe()).named()
+    metrics |= Images(data.images.digest, data.images.files_digest).named()
     look = record_look(Path(cfg.ledger), metrics, out)[1] if cfg.split == "test" else None
     write_rows(out / "robustness.csv", rows)
     images = f"{len(positions):,} of {len(split):,} {cfg.split} images as stored, {data.size} x {data.size} px"

@@ -18,7 +18,7 @@ from fakereal.config.schema import check
 from fakereal.evaluation.evaluation import Evaluation
 from fakereal.explanation.gallery import Examined, make_gallery, write_gallery
 from fakereal.models.checkpoint import Loaded
-from fakereal.models.ensemble import combine, load_members, mean_threshold
+from fakereal.models.ensemble import combine, mean_threshold
 from fakereal.models.far import Far, FarImages
 from fakereal.presentation.rows import write_rows
 from fakereal.runs.images import Images
@@ -30,7 +30,7 @@ from fakereal.runtime.files import write_json
 from fakereal.runtime.memory import explained_out_of_memory
 from fakereal.testing.groups import by_group
 from fakereal.testing.images import (
-    open_data,
+    opened,
     rows_of_training,
     seen_in_training,
     warn_of_other_images,
@@ -50,9 +50,7 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     check_ledger(cfg.ledger)
     out = Path(HydraConfig.get().runtime.output_dir)
     prepare(cfg)
-    own = "_target_" not in cfg.data
-    members = load_members(cfg.ckpt_path, tta=cfg.tta, threshold=cfg.threshold, own_data=own)
-    data = open_data(cfg.data, members)
+    members, data = opened(cfg)
     data.need_both = False  # of one class there are fewer figures
     collected, far = Probabilities(), Far(members)
     trainer = one_device(cfg.trainer, collected, FarImages(far))
@@ -70,7 +68,7 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     distance = {f"test/far/{name}": figure for name, figure in far.figures().items()}
     metrics = {**evaluation.flat("test/"), **without_leaked(evaluation, data, trained), **distance, **origin(members)}
     metrics |= seen_in_training(data, trained)
-    metrics |= Images.of_data(data.describe()).named()
+    metrics |= Images(data.images.digest, data.images.files_digest).named()
     entry, look = record_look(Path(cfg.ledger), metrics, out)
     names = [data.images.names[row] for row in split.rows]
     write_predictions(out / "predictions.csv", names, evaluation)

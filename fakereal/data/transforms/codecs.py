@@ -22,15 +22,13 @@ def reencode(images: Tensor, quality: int | Tensor, format: Literal["JPEG", "WEB
     """
     pixels = images.permute(0, 2, 3, 1).contiguous().numpy()
     qualities = np.broadcast_to(np.asarray(quality, int), len(pixels))
-    shared = format == "WEBP" and pixels.size >= 3 * SHARED
-    count = min(torch.get_num_threads(), len(pixels)) if shared else 1
-    parts = zip(np.array_split(pixels, count), np.array_split(qualities, count), strict=True)
-    save = partial(_reencode, format=format)
-    if count == 1:
-        opened = save(*next(parts))
+    if format == "JPEG" or pixels.size < 3 * SHARED:
+        opened = _reencode(pixels, qualities, format)
     else:
+        count = min(torch.get_num_threads(), len(pixels))
+        parts = (np.array_split(values, count) for values in (pixels, qualities))
         with ThreadPoolExecutor(count) as pool:
-            opened = np.concatenate([*pool.map(lambda part: save(*part), parts)])
+            opened = np.concatenate([*pool.map(partial(_reencode, format=format), *parts)])
     return torch.from_numpy(opened).permute(0, 3, 1, 2)
 
 
