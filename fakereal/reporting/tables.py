@@ -7,7 +7,7 @@ from fakereal.presentation.content import Confusion, Table, four, known_interval
 from fakereal.reporting.figures import accuracies, auroc_of, figure_of, over_seeds, published, validation_accuracy
 from fakereal.reporting.gather import Findings
 from fakereal.runs.settings import short, shown, value_of
-from fakereal.runs.tested import LEAKED, Tested, data_of
+from fakereal.runs.tested import LEAKED, Tested, data_of, given
 from fakereal.runs.trained import Run
 
 TESTED = ("test accuracy", "test, without leaked", "test AUROC", "looks", "tested with")
@@ -68,7 +68,7 @@ def _test_cells(test: Tested | None) -> list[str]:
         with_interval(figure_of(test, "without_leaked/accuracy")) if leaked else "",
         auroc_of(test),
         str(test.looks),
-        " ".join(f"tta={way}" for way in sorted(test.tta - {"none"})),
+        " ".join((*(f"tta={way}" for way in sorted(test.tta - {"none"})), given(test, "threshold="))).strip(),
     ]
 
 

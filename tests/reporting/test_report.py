@@ -194,11 +194,12 @@ def test_a_loss_picks_the_lowest(report, outputs):
 
 def test_the_newest_look_counts_and_looks_are_told(report, outputs, change):
     shutil.copytree(outputs / "test" / "0", outputs / "test" / "again")
-    later = {"time": "2999-01-01T00:00:00+0000", "overrides": ["ckpt_path=x", "tta=flip"]}
+    later = {"time": "2999-01-01T00:00:00+0000", "overrides": ["ckpt_path=x", "tta=flip", "threshold=0.9"]}
     change(outputs / "test" / "again" / "provenance.json", later)
     change(outputs / "test" / "again" / "metrics.json", {"test/auroc": 0.125, "tta": "flip"})
     _, _, markdown, rows = report("runs=outputs/sweep")
-    assert sorted(row["tested with"] for row in cells(markdown, "Runs")) == ["", "", "", "", "", "tta=flip"]
+    tested_with = sorted(row["tested with"] for row in cells(markdown, "Runs"))
+    assert tested_with == ["", "", "", "", "", "tta=flip threshold=0.9"]
     [row] = [row for row in rows if row["run"].endswith("/0")]
     assert row["test_looks"] == "2" and row["test/auroc"] == "0.125" and row["test"].endswith("again")
 
