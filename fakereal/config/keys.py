@@ -45,6 +45,7 @@ KEYS: dict[str, Any] = {
     "target": Literal["predicted", "fake", "real"],
     "layer": str | None,
     "gallery": Annotated[int, Field(ge=0)],
+    "group_depth": Count | None,
     "init_from": str | None,
     "ledger": str,
     "published": Published | None,

@@ -3,7 +3,7 @@
 import inspect
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -41,6 +41,7 @@ class ImageDataModule(L.LightningDataModule):
     """
 
     need_both = True  # classes; what only looks at images sets it to False
+    split_names: Collection[str] = SPLIT_NAMES  # folder names, in lower case
     need_split = False  # whether train and test are its authors', and never carved
 
     def __init__(
@@ -238,7 +239,7 @@ class ImageDataModule(L.LightningDataModule):
 
     def group_of(self, name: str) -> str:
         """By what a test tables accuracy: the folder of an image, without that of its split."""
-        return "/".join(folder for folder in name.split("/")[:-1] if folder.lower() not in SPLIT_NAMES)
+        return "/".join(folder for folder in name.split("/")[:-1] if folder.lower() not in self.split_names)
 
     def describe(self) -> dict[str, Any]:
         """Digests and counts, for provenance."""

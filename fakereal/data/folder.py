@@ -23,10 +23,10 @@ Said = Literal["real", "fake", "ignore", "Real", "Fake", "Ignore", "REAL", "FAKE
 class Folder(ImageDataModule):
     """Folders or archives with images below folders named for the two classes, at any depth.
 
-    Train, val and test folders are kept to where there are some; otherwise `test_fraction` of all and
-    `val_fraction` of the rest are carved out. Several roots are joined. `real` and `fake` are the folder
-    names of the classes, whatever their case; `classes` says it folder by folder, {photos: real, drawings: ignore},
-    and wins over them. A folder beside these that nothing names is an error: no label is guessed.
+    Train, val and test folders are kept to where there are some (`splits` names further ones, {val: test} say);
+    otherwise `test_fraction` of all and `val_fraction` of the rest are carved out. Several roots are joined. `real` and
+    `fake` are the folder names of the classes, whatever their case; `classes` says it folder by folder, {photos: real,
+    drawings: ignore}, and wins over them. A folder beside these that nothing names is an error: no label is guessed.
     """
 
     def __init__(
@@ -36,13 +36,17 @@ class Folder(ImageDataModule):
         real: Sequence[str] = REAL_NAMES,
         fake: Sequence[str] = FAKE_NAMES,
         classes: dict[str | int, Said] | None = None,
+        splits: dict[str | int, Literal["train", "val", "test"]] | None = None,
         **common: Any,
     ):
         super().__init__(**common)
         if both := {name.lower() for name in real} & {name.lower() for name in fake}:
             raise UserError(f"data.real and data.fake share {sorted(both)}; a folder can have only one class.")
-        self.root, self.names = root, FolderNames(real, fake, classes)
-        self.settings |= {"root": self.absolute_root(), "real": [*real], "fake": [*fake], "classes": classes}
+        self.root, self.names = root, FolderNames(real, fake, classes, splits)
+        self.split_names = self.names.splits
+        self.class_words: set[str] = set()  # folder names, in lower case, that tell the class alone
+        self.settings |= {"root": self.absolute_root(), "real": [*real], "fake": [*fake]}
+        self.settings |= {"classes": classes, "splits": splits}
 
     def absolute_root(self) -> list[str] | None:
         """`root` as it can be opened from anywhere; None where it is still to be fetched."""
@@ -52,11 +56,24 @@ class Folder(ImageDataModule):
         if self.root is None:
             raise UserError("data.root is not given. Give the folder or archive with the images (or a list of them).")
         images = self.store_of(roots_of(self.root))
-        self._tell_labels(images)
+        counts = self._tell_labels(images)
+        self.class_words = self.names.class_words(counts)
         return images
 
-    def _tell_labels(self, images: Store) -> None:
-        """A line in the log where other words than REAL and FAKE were taken for the classes."""
+    def group_of(self, name: str) -> str:
+        """As for all data, and without the folder that tells the class alone, unless no other is left.
+
+        `biggan/0_real` and `biggan/1_fake` are one group, so are `REAL/dogs` and `FAKE/dogs`; with
+        `classes={sd15: fake, sdxl: fake, photos: real}` the folders named there are three.
+        """
+        folders, word = super().group_of(name).split("/"), self.names.deciding(name)
+        if len(folders) > 1 and word in self.class_words:
+            deepest = max((at for at, folder in enumerate(folders) if folder.lower() == word), default=len(folders))
+            del folders[deepest : deepest + 1]
+        return "/".join(folders)
+
+    def _tell_labels(self, images: Store) -> Counter[str]:
+        """A line in the log where other words than REAL and FAKE were taken for the classes; images by such words."""
         roots = roots_of(self.root)
         above = [f"{root.as_posix()}/" for root in roots] if len(roots) > 1 else []  # which names of several begin with
         folders = Counter(_below(name, above).rpartition("/")[0] for name in images.names)
@@ -72,6 +89,9 @@ class Folder(ImageDataModule):
         held = {name.lower() for folder in folders for name in folder.split("/")}
         if unused := [name for name, label in self.names.given.items() if label != IGNORED and name not in held]:
             log.warning("data.classes= names folders that contain no image: %s", ", ".join(map(printable, unused)))
+        if unused := sorted(self.names.given_splits.keys() - held):
+            log.warning("data.splits= names folders that contain no image: %s", ", ".join(map(printable, unused)))
+        return counts
 
     def store_of(self, roots: tuple[Path, ...]) -> Store:
         """The decoded images of folders or archives, decoded now if they are not in the cache."""

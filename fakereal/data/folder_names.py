@@ -1,6 +1,7 @@
 """From a path to split and label: what the folder names of a data set say."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 
 from fakereal import CLASSES
 
@@ -24,7 +25,8 @@ class FolderNames:
     """Split and label of a path by its folders, whatever their case; the deepest name that fits decides.
 
     `classes` says of folder names "real", "fake" or "ignore". Where it names a folder of a path, `real` and `fake`
-    say nothing about that path.
+    say nothing about that path. `splits` says of further folder names, or in the place of SPLIT_NAMES, "train", "val"
+    or "test".
     """
 
     def __init__(
@@ -32,11 +34,14 @@ class FolderNames:
         real: Sequence[str] = REAL_NAMES,
         fake: Sequence[str] = FAKE_NAMES,
         classes: Mapping[str, str] | None = None,
+        splits: Mapping[str, str] | None = None,
     ):
         self.labels = {name.lower(): CLASSES.index("REAL") for name in real}
         self.labels |= {name.lower(): CLASSES.index("FAKE") for name in fake}
         numbers = {"ignore": IGNORED, **{cls.lower(): label for label, cls in enumerate(CLASSES)}}
         self.given = {str(name).lower(): numbers[said.lower()] for name, said in (classes or {}).items()}
+        self.given_splits = {str(name).lower(): SPLITS.index(said) for name, said in (splits or {}).items()}
+        self.splits = SPLIT_NAMES | self.given_splits
         self._said: dict[str, tuple[int, int | None]] = {}  # by folder
 
     def __call__(self, path: str) -> tuple[int, int | None]:
@@ -49,7 +54,7 @@ class FolderNames:
     def _says(self, path: str) -> tuple[int, int | None]:
         split = UNSPLIT
         for folder in path.lower().split("/")[:-1]:
-            split = SPLIT_NAMES.get(folder, split)
+            split = self.splits.get(folder, split)
         name = self.deciding(path)
         return split, None if name is None else self.given.get(name, self.labels.get(name))
 
@@ -60,3 +65,13 @@ class FolderNames:
             if found := next((folder for folder in folders if folder in names), None):
                 return found
         return None
+
+    def class_words(self, found: Collection[str]) -> set[str]:
+        """Which of the `deciding` names found in a data set tell a class alone, and not also whose images they are.
+
+        The names met in this field do, and the only name of a class, unless `classes` says it.
+        """
+        labels = {name: self.labels.get(name) for name in found if name not in self.given}
+        counts = Counter(labels.values())
+        alone = {name for name, label in labels.items() if counts[label] == 1}
+        return alone | {*found} & {*REAL_NAMES, *FAKE_NAMES}

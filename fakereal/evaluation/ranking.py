@@ -7,6 +7,8 @@ import numpy as np
 
 from fakereal.evaluation.intervals import auroc_interval, bootstrap
 
+TINY = np.finfo(float).tiny  # in the place of a divisor of 0
+
 
 def auroc(labels: np.ndarray, scores: np.ndarray) -> float:
     """Chance that an image of label 1 scores above one of label 0, ties counting half; nan where one is absent.
@@ -20,6 +22,16 @@ def auroc_with_interval(labels: np.ndarray, scores: np.ndarray) -> tuple[float, 
     """`auroc` with its score interval; both labels must be there."""
     area, fake = auroc(labels, scores), int((np.asarray(labels) == 1).sum())
     return area, auroc_interval(area, fake, len(labels) - fake)
+
+
+def balanced_average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Average precision as it were with as many images of each label, both of which must be there.
+
+    Sets of which one has more images of label 0 than another compare by it; by average precision they do not.
+    """
+    real, fake = (np.cumsum(counts[::-1]) for counts in _counts(np.asarray(labels), _ranks(scores)))
+    found, alarms = fake / fake[-1], real / real[-1]
+    return float(np.diff(found, prepend=0) @ (found / np.maximum(found + alarms, TINY)))
 
 
 def average_precision_with_interval(labels: np.ndarray, scores: np.ndarray) -> tuple[float, tuple[float, float]]:

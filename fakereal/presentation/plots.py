@@ -1,5 +1,6 @@
 """Figures of a binary classifier, by matplotlib's object interface (no global state, no display)."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from matplotlib.figure import Figure
 from fakereal import CLASSES
 from fakereal.evaluation.calibration import calibration_error, reliability
 from fakereal.evaluation.intervals import wilson
+from fakereal.presentation.ink import cut
+from fakereal.runtime.text import printable
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#777777"  # Okabe & Ito's colour-blind-safe palette
 
@@ -92,6 +95,33 @@ def reliability_figure(curves: dict[str, tuple[np.ndarray, np.ndarray]], title: 
     axes.grid(alpha=0.3)
     axes.legend(loc="upper left")
     return figure
+
+
+def groups_figure(groups: Sequence[dict[str, Any]], count: int) -> Figure:
+    """Both recalls with their intervals and the AUROC of each group, from the top; `count`: how many there are."""
+    figure, axes = new_figure(6.4, 1.4 + 0.3 * max(3, len(groups)))
+    for name, colour, shift, label in (
+        ("recall_real", BLUE, -0.13, "REAL called REAL"),
+        ("recall_fake", ORANGE, 0.13, "FAKE called FAKE"),
+    ):
+        known = [(at + shift, *_reach(row, name)) for at, row in enumerate(groups) if row[name] is not None]
+        if known:
+            places, values, below, above = zip(*known, strict=True)
+            axes.errorbar(values, places, xerr=(below, above), fmt="o", color=colour, markersize=4, label=label)
+    if known := [(row["auroc"], at) for at, row in enumerate(groups) if row["auroc"] is not None]:
+        axes.plot(*zip(*known, strict=True), "D", color=GREY, markersize=4, label="AUROC")
+    axes.axvline(0.5, color=GREY, linestyle="--", linewidth=1)
+    axes.set_yticks(range(len(groups)), [cut(printable(row["group"]), 40) for row in groups])
+    title = "By group" if len(groups) == count else f"By group: the {len(groups)} least accurate of {count:,}"
+    axes.set(xlim=(-0.02, 1.02), ylim=(len(groups) - 0.4, -0.6), xlabel="Share (AUROC: area)", title=title)
+    axes.grid(alpha=0.3)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def _reach(row: dict[str, Any], name: str) -> tuple[float, float, float]:
+    """A figure, and how far its interval reaches below and above."""
+    return row[name], row[name] - row[f"{name}_low"], row[f"{name}_high"] - row[name]
 
 
 def save_png(figure: Figure, path: Path) -> Path:

@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from fakereal.presentation.ink import INK, cut, inked, logarithmic
 from fakereal.presentation.plots import BLUE, ORANGE, new_figure
+
+DARK = 0.8  # a share whose blue needs white letters
 
 
 @dataclass
@@ -67,6 +70,21 @@ def _rows_chart(points: Sequence[Point], key: str) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set(xlabel="Validation accuracy", ylabel=key)
     return inked(figure, axes)
+
+
+def heat_map(values: Sequence[Sequence[float | None]], rows: Sequence[str], columns: Sequence[str]) -> Figure:
+    """Shares (R, C) from 0.5, which is chance, to 1, as colours with their percentages; None stays empty."""
+    figure, axes = new_figure(2.6 + 0.62 * len(columns), 1.3 + 0.34 * len(rows))
+    shares = np.array([[np.nan if value is None else value for value in row] for row in values], dtype=float)
+    axes.imshow(shares, cmap="Blues", vmin=0.5, vmax=1, aspect="auto")
+    for (row, column), value in np.ndenumerate(shares):
+        if np.isfinite(value):
+            colour = "white" if value > DARK else "black"
+            axes.text(column, row, f"{100 * value:.1f}", ha="center", va="center", color=colour, fontsize=8)
+    axes.set_xticks(range(len(columns)), [cut(name, 24) for name in columns], rotation=30, ha="right")
+    axes.set_yticks(range(len(rows)), [cut(name, 40) for name in rows])
+    inked(figure, axes).axes[0].grid(visible=False)
+    return figure
 
 
 def pareto_front(seconds: Sequence[float], values: Sequence[float]) -> list[int]:

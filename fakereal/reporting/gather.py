@@ -18,7 +18,7 @@ from fakereal.runs.folders import command_of, expand, results_below
 from fakereal.runs.ledger import looks_at, members_of
 from fakereal.runs.settings import Group, by_settings, label, ranked, varied_keys
 from fakereal.runs.tested import Joined, Tested, data_of, join, read_tests
-from fakereal.runs.trained import LeftOut, Run, name_runs, of_one_dataset, read_runs
+from fakereal.runs.trained import LeftOut, Run, left_out_for, name_runs, of_one_dataset, read_runs
 from fakereal.runtime.errors import UserError
 
 TRAINS = ("train", "tune")
@@ -95,13 +95,13 @@ def gather(cfg: DictConfig) -> Findings:
     commands = {folder: command_of(folder) for folder in folders}
     runs, problems = read_runs([folder for folder in folders if commands[folder] in TRAINS], cfg.monitor)
     runs, others = of_one_dataset(runs)
-    left_out += problems + others
+    left_out += problems + [left_out_for(run, runs[0]) for run in others]
     if not runs:
         raise UserError(_nothing(cfg, left_out))
     name_runs(runs)
     runs = ranked(runs, cfg.monitor)
 
-    tests, problems = _tests(cfg, [folder for folder in folders if commands[folder] == "test"], runs)
+    tests, problems = _tests(cfg, [folder for folder in folders if commands[folder] == "test"], runs, others)
     baselines, unread = read_baselines(resolved(cfg.audits), runs)
     left_out += problems + unread
     looks = looks_at(runs[0].images, Path(cfg.ledger))
@@ -131,7 +131,7 @@ def _barren(roots: list[Path], folders: list[Path]) -> list[Path]:
     return [root for root in roots if above.isdisjoint((root, root.resolve()))]
 
 
-def _tests(cfg: DictConfig, below: list[Path], runs: list[Run]) -> tuple[Joined, list[LeftOut]]:
+def _tests(cfg: DictConfig, below: list[Path], runs: list[Run], others: list[Run]) -> tuple[Joined, list[LeftOut]]:
     """The tests in `below` (found below `runs=`) and below `tests=`, joined to the runs; and what is left out."""
     roots, empty = expand(resolved(cfg.tests) or [])
     left_out = []
@@ -139,7 +139,7 @@ def _tests(cfg: DictConfig, below: list[Path], runs: list[Run]) -> tuple[Joined,
         left_out += [LeftOut(pattern, "tests= names no directory there") for pattern in empty]
     beside = [folder for folder in results_below(roots) if command_of(folder) == "test"]
     results, problems = read_tests({folder.resolve(): folder for folder in (*beside, *below)}.values())
-    tests = join(results, runs)
+    tests = join(results, runs, others)
     strangers = [test.folder for test in tests.strangers if test.folder in below]  # of tests=, others are expected
     return tests, left_out + problems + [LeftOut(str(folder), STRANGER) for folder in strangers]
 

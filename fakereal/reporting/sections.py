@@ -8,6 +8,7 @@ from fakereal.reporting.comparisons import COMPARED
 from fakereal.reporting.figures import validation_images
 from fakereal.reporting.gallery import gallery_blocks
 from fakereal.reporting.gather import Findings
+from fakereal.reporting.groups import groups_blocks
 from fakereal.reporting.looks import looks_blocks
 from fakereal.reporting.study_sections import study_blocks
 from fakereal.reporting.tables import (
@@ -36,6 +37,7 @@ def sections(found: Findings) -> list[Section]:
         ("search", "The search", study_blocks),
         ("confusion", "Confusion matrices", _confusions),
         ("gallery", "Errors, doubtful images and sure hits", gallery_blocks),
+        ("groups", "Accuracy by group", groups_blocks),
         ("pairs", "Pairs of tests", _pairs),
         ("looks", "Looks at the test split", looks_blocks),
         ("elsewhere", "On other images", lambda found: _table(elsewhere_table(found))),

@@ -1,7 +1,7 @@
 """Results of `fakereal.test`, joined to the runs whose checkpoints they tested."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,8 @@ class Joined:
     of_run: dict[Run, Tested]
     ensembles: list[Tested]
     elsewhere: list[tuple[Run | None, Tested, str]]
-    strangers: list[Tested]  # of checkpoints that belong to none of the runs
+    of_others: list[tuple[Run, Tested]]  # of runs on other data
+    strangers: list[Tested]  # of checkpoints that belong to none of these
 
 
 def read_tests(folders: Iterable[Path]) -> tuple[list[Tested], list[LeftOut]]:
@@ -100,18 +101,21 @@ def _both_classes(metrics: dict[str, Any]) -> bool:
     return metrics["test/tn"] + metrics["test/fp"] > 0 and metrics["test/fn"] + metrics["test/tp"] > 0
 
 
-def join(tests: list[Tested], runs: list[Run]) -> Joined:
-    """Joined to runs by the checkpoint's digest; of several looks the newest."""
+def join(tests: list[Tested], runs: list[Run], others: Sequence[Run] = ()) -> Joined:
+    """Joined to runs, and to `others` on other data, by the checkpoint's digest; of several looks the newest."""
     by_digest = {run.metrics["checkpoint_digest"]: run for run in runs}
+    of_others = {(run.metrics["checkpoint_digest"],): run for run in others}
     newest: dict[tuple, Tested] = {}
     for test in sorted(tests, key=lambda test: test.age):
         key = (test.digests, test.metrics["data_digest"], test.metrics["test/images"], test.seen)
         test.looks = newest[key].looks + 1 if key in newest else 1
         newest[key] = test
-    joined = Joined({}, [], [], [])
+    joined = Joined({}, [], [], [], [])
     for test in newest.values():
         known = [by_digest[digest] for digest in test.digests if digest in by_digest]
-        if not known:
+        if test.digests in of_others:
+            joined.of_others.append((of_others[test.digests], test))
+        elif not known:
             joined.strangers.append(test)
         elif why := _elsewhere(test, known[0]):
             joined.elsewhere.append((known[0] if len(test.digests) == 1 else None, test, why))

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -130,23 +130,31 @@ def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return result
 
 
-def of_one_dataset(runs: list[Run]) -> tuple[list[Run], list[LeftOut]]:
-    """The runs on the images of most of them (of the newest run where two have as many); the others are left out."""
+def of_one_dataset(runs: list[Run]) -> tuple[list[Run], list[Run]]:
+    """The runs on the images of most of them (of the newest run where two have as many), and the others."""
     stored = Counter(run.images for run in runs)
     counts = {one: sum(n for other, n in stored.items() if other.same_as(one)) for one in stored}
     most = max(counts.values(), default=0)
     newest = max((run for run in runs if counts[run.images] == most), key=lambda run: run.time, default=None)
     kept = [run for run in runs if run.images.same_as(newest.images)] if newest else []
-    others = [
-        LeftOut(
-            str(run.folder),
-            f"trained on other data ({run.provenance['data'].get('class')} {run.images.stored[:12]}; this report: "
-            f"{newest.images.stored[:12]}). Report it by itself: runs={run.folder}",
-        )
-        for run in runs
-        if run not in kept
-    ]
-    return kept, others
+    return kept, [run for run in runs if run not in kept]
+
+
+def left_out_for(run: Run, kept: Run) -> LeftOut:
+    """Why a run is not reported beside one on other images."""
+    return LeftOut(
+        str(run.folder),
+        f"trained on other data ({run.provenance['data'].get('class')} {run.images.stored[:12]}; this report: "
+        f"{kept.images.stored[:12]}). Report it by itself: runs={run.folder}",
+    )
+
+
+def data_of_each(runs: Sequence[Run]) -> dict[Run, str]:
+    """By what the runs' data differ, as their command lines gave it; where that says nothing, the directory."""
+    keys = ("data", "data.root", "data.classes")
+    varied = [key for key in keys if len({run.overrides.get(key) for run in runs}) > 1]
+    said = {run: " ".join(f"{key}={run.overrides[key]}" for key in varied if key in run.overrides) for run in runs}
+    return {run: text or str(run.folder) for run, text in said.items()}
 
 
 def name_runs(runs: list[Run]) -> None:

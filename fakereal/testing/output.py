@@ -7,10 +7,12 @@ from rich.table import Table
 
 from fakereal import CLASSES
 from fakereal.evaluation.evaluation import PREVALENCES, Evaluation
+from fakereal.evaluation.groups import accuracy_of
 from fakereal.explanation.gallery import show_sheets
 from fakereal.explanation.sheets import Sheet
 from fakereal.presentation.plots import (
     confusion_figure,
+    groups_figure,
     precision_recall_figure,
     reliability_figure,
     roc_figure,
@@ -18,15 +20,18 @@ from fakereal.presentation.plots import (
     show_saved,
 )
 from fakereal.presentation.terminal import result_console
+from fakereal.runtime.text import printable
 
 FEWEST = 10  # images of a class to resample from
 GROUPS_SHOWN = 24  # on the terminal; groups.csv has all
 
 
-def write_figures(evaluation: Evaluation, metrics: dict[str, Any], sheets: list[Sheet], out: Path) -> None:
-    """confusion_matrix, roc, precision_recall and reliability as PNG; with scalars and gallery in TensorBoard.
+def write_figures(
+    evaluation: Evaluation, metrics: dict[str, Any], groups: list[dict[str, Any]], sheets: list[Sheet], out: Path
+) -> None:
+    """confusion_matrix, roc, precision_recall, reliability and groups as PNG; with scalars and gallery in TensorBoard.
 
-    Of one class there are no curves.
+    Of one class there are no curves, and without groups no figure of them.
     """
     from torch.utils.tensorboard import SummaryWriter
 
@@ -43,6 +48,8 @@ def write_figures(evaluation: Evaluation, metrics: dict[str, Any], sheets: list[
             _interval(metrics, "test/average_precision", "{:.4f}"),
             float(evaluation.labels.mean()),
         )
+    if groups:
+        figures["groups"] = groups_figure(sorted(groups, key=accuracy_of)[:GROUPS_SHOWN], len(groups))
     with SummaryWriter(str(out)) as board:
         for name, figure in figures.items():
             save_png(figure, out / f"{name}.png")
@@ -60,6 +67,41 @@ def _interval(metrics: dict[str, Any], name: str, form: str) -> str:
         return f"not defined: {'one class only' if metrics['test/auroc'] is None else 'no image was called FAKE'}"
     value, low, high = (form.format(metrics[f"{name}{end}"]) for end in ("", "_low", "_high"))
     return f"{value} ({low} to {high})"
+
+
+def _groups_table(groups: list[dict[str, Any]], metrics: dict[str, Any]) -> Table:
+    more = f", the {GROUPS_SHOWN} worst of {len(groups)}" if len(groups) > GROUPS_SHOWN else ""
+    seen = any(row.get("seen_in_training") for row in groups)
+    header = (
+        "group",
+        *CLASSES,
+        *(["trained on"] if seen else []),
+        *(f"{cls} right" for cls in CLASSES),
+        "balanced accuracy",
+        "AUROC",
+        "balanced AP",
+    )
+    table = Table(*header, title=f"Groups{more}", title_justify="left")
+    figures = {
+        "recall_real": "{:.2%}",
+        "recall_fake": "{:.2%}",
+        "balanced_accuracy": "{:.2%}",
+        "auroc": "{:.4f}",
+        "balanced_average_precision": "{:.4f}",
+    }
+    for row in sorted(groups, key=accuracy_of)[:GROUPS_SHOWN] if more else groups:
+        cells = ["-" if row[name] is None else form.format(row[name]) for name, form in figures.items()]
+        if row["balanced_accuracy"] is not None:
+            cells[2] = _interval(row, "balanced_accuracy", "{:.2%}")
+        counted = ("real", "fake", "seen_in_training") if seen else ("real", "fake")
+        table.add_row(printable(row["group"]), *(f"{row[name]:,}" for name in counted), *cells)
+    if "test/groups/count" in metrics:
+        means = [form.format(metrics[f"test/groups/{name}"]) for name, form in [*figures.items()][2:]]
+        table.add_section()
+        table.add_row(f"mean of {metrics['test/groups/count']}", *[""] * (5 if seen else 4), *means)
+    if shared := max(row["shared_real"] for row in groups):
+        table.caption = f"Groups without REAL images are compared with the {shared:,} of groups without FAKE ones."
+    return table
 
 
 def print_evaluation(
@@ -111,12 +153,7 @@ def print_evaluation(
         confusion.add_row(cls, *(f"{n:,}" for n in counts))
     console.print(confusion)
     if groups:
-        worst = sorted(groups, key=lambda row: row["accuracy"])[:GROUPS_SHOWN]
-        more = f", the {GROUPS_SHOWN} worst of {len(groups)}" if len(groups) > GROUPS_SHOWN else ""
-        table = Table("group", "class", "images", "accuracy", title=f"Groups{more}", title_justify="left")
-        for row in groups if not more else worst:
-            table.add_row(row["group"], row["class"], f"{row['images']:,}", _interval(row, "accuracy", "{:.2%}"))
-        console.print(table)
+        console.print(_groups_table(groups, metrics))
     if members:
         table = Table("checkpoint", "accuracy alone", "ensemble without it", title="Members", title_justify="left")
         for row in members:

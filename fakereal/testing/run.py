@@ -16,6 +16,7 @@ from fakereal import CLASSES
 from fakereal.config.build import build
 from fakereal.config.schema import check
 from fakereal.evaluation.evaluation import Evaluation
+from fakereal.evaluation.groups import by_group, macro_means
 from fakereal.explanation.gallery import Examined, make_gallery, write_gallery
 from fakereal.models.checkpoint import Loaded
 from fakereal.models.ensemble import combine, mean_threshold
@@ -28,7 +29,7 @@ from fakereal.runtime.environment import prepare
 from fakereal.runtime.errors import UserError
 from fakereal.runtime.files import write_json
 from fakereal.runtime.memory import explained_out_of_memory
-from fakereal.testing.groups import by_group
+from fakereal.testing.groups import group_names
 from fakereal.testing.images import (
     opened,
     rows_of_training,
@@ -69,20 +70,22 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     metrics = {**evaluation.flat("test/"), **without_leaked(evaluation, data, trained), **distance, **origin(members)}
     metrics |= seen_in_training(data, trained)
     metrics |= Images(data.images.digest, data.images.files_digest).named()
-    entry, look = record_look(Path(cfg.ledger), metrics, out)
     names = [data.images.names[row] for row in split.rows]
+    group_of = group_names(data, names, cfg.group_depth)
+    groups = by_group(evaluation, group_of, np.isin(split.rows, trained) if len(trained) else None)
+    metrics |= {f"test/groups/{name}": figure for name, figure in macro_means(groups).items()}
+    entry, look = record_look(Path(cfg.ledger), metrics, out)
     write_predictions(out / "predictions.csv", names, evaluation)
-    group_names = [data.group_of(name) for name in names]
-    for file in ("groups.csv", "ensemble.csv", "roc.png", "precision_recall.png"):  # of a test before
+    for file in ("groups.csv", "groups.png", "ensemble.csv", "roc.png", "precision_recall.png"):  # of a test before
         (out / file).unlink(missing_ok=True)
-    if groups := by_group(evaluation, group_names):
+    if groups:
         write_rows(out / "groups.csv", groups)
     rows = write_members(out / "ensemble.csv", members, probabilities, evaluation) if len(members) > 1 else []
     classifiers = [member.classifier for member in members]
-    examined = Examined(classifiers, evaluation, split, group_names if groups else [])
+    examined = Examined(classifiers, evaluation, split, group_of if groups else [])
     sheets = make_gallery(examined, cfg.gallery, trainer.strategy.root_device)
     write_gallery(out / "gallery", sheets, examined)
-    write_figures(evaluation, metrics, sheets, out)
+    write_figures(evaluation, metrics, groups, sheets, out)
     write_json(out / "provenance.json", provenance(trainer, data, list(HydraConfig.get().overrides.task)))
     write_json(out / "metrics.json", metrics | {"look": look})
     print_evaluation(evaluation, metrics, out, look, entry, rows, groups)

@@ -10,6 +10,7 @@ from http.server import HTTPServer, SimpleHTTPRequestHandler
 import numpy as np
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from PIL import Image
 
 from fakereal.data import cifake as cifake_module
 from fakereal.data.cifake import Cifake, cifar_class
@@ -217,6 +218,47 @@ def test_folders_above_the_roots_say_nothing(tmp_path, image_tree, caplog):
     assert data.images.table["label"].sum() == 6
     assert "Labels by folder name: ai = FAKE (6), real = REAL (6)" in caplog.text
     assert "data.classes= names folders that contain no image: photos\n" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("words", "folders", "expected"),
+    [
+        ({}, ["biggan/0_real", "biggan/1_fake", "adm/0_real"], ["biggan", "biggan", "adm"]),
+        ({}, ["adm/x/val/nature", "adm/x/train/ai"], ["adm/x", "adm/x"]),
+        ({}, ["REAL", "FAKE/sd", "FAKE"], ["REAL", "sd", "FAKE"]),
+        ({}, ["Real/dogs", "train/Fake/dogs"], ["dogs", "dogs"]),
+        ({}, ["real/fake/fake", "real"], ["real/fake", "real"]),
+        (
+            {"classes": {"photos": "real", "sd": "fake", "mj": "fake"}},
+            ["photos", "sd/a", "mj"],
+            ["photos", "sd/a", "mj"],
+        ),
+        ({"classes": {"sd": "fake", "mj": "ignore"}}, ["real/cats", "mj/cats", "sd/cats"], ["cats", "sd/cats"]),
+        ({"real": ["photos"], "fake": ["made"]}, ["mj/photos", "mj/made"], ["mj", "mj"]),
+        ({"real": ["photos"], "fake": ["sd", "mj"]}, ["photos/cats", "sd/cats", "mj"], ["cats", "sd/cats", "mj"]),
+        ({"splits": {"fold1": "test"}}, ["a/fold1/real", "fold1/a/fake"], ["a", "a"]),
+    ],
+)
+def test_images_are_grouped_by_what_tells_more_than_split_and_class(tmp_path, words, folders, expected):
+    for number, name in enumerate(folders):
+        (tmp_path / "tree" / name).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (32, 32), (number, 9, 9)).save(tmp_path / "tree" / name / f"{number}.png")
+    data = folder(tmp_path / "tree", **words)
+    held = sorted(data.images.names, key=lambda name: name.rpartition("/")[2])
+    assert [data.group_of(name) for name in held] == expected
+
+
+def test_folders_are_splits_as_the_user_says(tmp_path, image_tree, caplog):
+    tree = image_tree(tmp_path / "tree", 10, splits=("train", "val", "later"))
+    plain = folder(tree)
+    assert {len(plain.splits[name]) for name in ("train", "test")} == {8, 32} and len(plain.splits["val"]) == 20
+    said = {"Val": "test", "later": "val"}
+    data = folder(tree, splits=said)
+    for split, name in (("train", "train"), ("val", "later"), ("test", "val")):
+        assert {path.split("/")[0] for path in names(data, split)} == {name}
+    assert data.settings["splits"] == said and "data.splits=" not in caplog.text
+    folder(tree, splits={"typo": "test"})
+    assert "data.splits= names folders that contain no image: typo\n" in caplog.text
 
 
 def test_a_root_is_needed():

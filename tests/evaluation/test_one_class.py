@@ -49,7 +49,7 @@ def test_every_output_of_a_test_and_its_report(run, trained_run, image_tree, tmp
     assert metrics["test/images"] == metrics["test/tp"] + metrics["test/fn"] == 16
     assert all(metrics[f"test/{name}"] is None for name in UNDEFINED)
     with (tmp_path / "outputs/test/alone/groups.csv").open() as file:
-        assert [(row["group"], row["images"]) for row in csv.DictReader(file)] == [("fake/gan", "8"), ("fake/sd", "8")]
+        assert [(row["group"], row["fake"]) for row in csv.DictReader(file)] == [("gan", "8"), ("sd", "8")]
     written = {path.stem for path in (tmp_path / "outputs/test/alone").glob("*.png")}
     assert {"confusion_matrix", "reliability"} <= written and not {"roc", "precision_recall"} & written
     scalars = EventAccumulator(str(tmp_path / "outputs/test/alone")).Reload().Tags()["scalars"]

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -166,33 +167,53 @@ def test_figures_of_known_predictions():
     assert flat["test/loss"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_accuracy_by_folder_of_the_images(run, trained_run, image_tree, tmp_path):
-    image_tree(tmp_path / "images" / "FAKE" / "sd", 10, splits=())
-    image_tree(tmp_path / "images" / "FAKE" / "gan", 10, splits=(), offset=1)
-    for generator in ("sd", "gan"):  # the class folders that image_tree made below are all FAKE ones here
-        folder = tmp_path / "images" / "FAKE" / generator
-        shutil.rmtree(folder / "REAL")
-        for number, path in enumerate(sorted((folder / "FAKE").iterdir())):
-            path.rename(folder / f"{number}.jpg")
-        (folder / "FAKE").rmdir()
-    image_tree(tmp_path / "real", 20, splits=(), offset=2)
-    shutil.move(tmp_path / "real" / "REAL", tmp_path / "images" / "REAL")
+def generators(image_tree, folder, *, shared_real: bool) -> Path:
+    """Two generators, 10 images each, `gan` with two categories; with real images of their own, or for all."""
+    for number, generator in enumerate(("gan/cats", "gan/dogs", "sd")):
+        count = 10 if generator == "sd" else 5
+        made = image_tree(folder / "made", count, splits=(), offset=number)
+        real = folder / "set" / ("REAL" if shared_real else f"{generator}/0_real")
+        fake = folder / "set" / (f"FAKE/{generator}" if shared_real else f"{generator}/1_fake")
+        real.mkdir(parents=True, exist_ok=True)
+        fake.mkdir(parents=True)
+        for cls, into in (("REAL", real), ("FAKE", fake)):
+            for path in (made / cls).iterdir():
+                path.rename(into / f"{number} {path.name}")
+        shutil.rmtree(made)
+    return folder / "set"
+
+
+@pytest.mark.parametrize("shared_real", [False, True])
+def test_figures_by_generator(run, trained_run, image_tree, tmp_path, shared_real):
+    tree = generators(image_tree, tmp_path, shared_real=shared_real)
     checkpoint = trained_run() / "checkpoints" / "best.ckpt"
-    words = ["data=folder", f"data.root={tmp_path / 'images'}", "data.test_fraction=1", "hydra.run.dir=tested"]
-    finished = run("test", f"ckpt_path={checkpoint}", *words)
+    words = (f"ckpt_path={checkpoint}", "data=folder", f"data.root={tree}", "data.test_fraction=1", "gallery=1")
+    finished = run("test", *words, "group_depth=1", "hydra.run.dir=tested")
     assert finished.code == 0, finished.text
     with (tmp_path / "tested" / "groups.csv").open() as file:
-        groups = {(row["group"], row["class"]): row for row in csv.DictReader(file)}
-    assert {key: int(row["images"]) for key, row in groups.items()} == {
-        ("FAKE/gan", "FAKE"): 10,
-        ("FAKE/sd", "FAKE"): 10,
-        ("REAL", "REAL"): 20,
+        groups = {row["group"]: row for row in csv.DictReader(file)}
+    own = {"REAL": ("20", "0", "0")} if shared_real else {}
+    real, shared = ("0", "20") if shared_real else ("10", "0")
+    assert {name: (row["real"], row["fake"], row["shared_real"]) for name, row in groups.items()} == {
+        **{name: (real, "10", shared) for name in ("gan", "sd")},
+        **own,
     }
     with (tmp_path / "tested" / "predictions.csv").open() as file:
-        rows = [row for row in csv.DictReader(file) if "/gan/" in row["path"]]
-    right = np.mean([row["prediction"] == "FAKE" for row in rows])
-    assert float(groups["FAKE/gan", "FAKE"]["accuracy"]) == right
-    assert "FAKE/gan" in finished.text
+        rows = [row for row in csv.DictReader(file) if "gan/" in row["path"] and row["label"] == "FAKE"]
+    assert float(groups["gan"]["recall_fake"]) == np.mean([row["prediction"] == "FAKE" for row in rows])
+    metrics = json.loads((tmp_path / "tested" / "metrics.json").read_text())
+    mean = np.mean([float(groups[name]["auroc"]) for name in ("gan", "sd")])
+    assert metrics["test/groups/count"] == 2 and metrics["test/groups/auroc"] == pytest.approx(mean)
+    assert "mean of 2" in finished.text and ("compared with the 20" in finished.text) == shared_real
+    assert (tmp_path / "tested" / "groups.png").exists()
+    sheets = json.loads((tmp_path / "tested" / "gallery" / "gallery.json").read_text())["sheets"]
+    assert {sheet["group"] for sheet in sheets[1:]} == set(groups)
+
+    finished = run("test", *words, "hydra.run.dir=tested")
+    with (tmp_path / "tested" / "groups.csv").open() as file:
+        assert {row["group"] for row in csv.DictReader(file)} == {"gan/cats", "gan/dogs", "sd", *own}
+    refused = run("test", *words, "group_depth=0")
+    assert refused.code == 1 and "group_depth" in refused.text and "Traceback" not in refused.text
 
 
 def test_images_of_training_are_known_among_others_by_their_pixels(run, quick, image_tree, tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from fakereal import CLASSES
-from fakereal.data.folder_names import IGNORED, SPLIT_NAMES, UNSPLIT, FolderNames
+from fakereal.data.folder_names import IGNORED, UNSPLIT, FolderNames
 from fakereal.data.store.archives import ArchiveSource
 from fakereal.data.store.decode import BadImage
 from fakereal.data.store.sources import BadSource, FolderSource, Source
@@ -103,7 +103,7 @@ class Entries:
             path = ""
             for name in folder.strip("/").split("/"):
                 path = f"{path}/{name}".lstrip("/")
-                if path not in above and name != "." and name.lower() not in SPLIT_NAMES:
+                if path not in above and name != "." and name.lower() not in self.names.splits:
                     counts[name] += count
                     break
         return counts
