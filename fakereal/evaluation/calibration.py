@@ -20,7 +20,8 @@ class Fitted:
 
     temperature: float = 1.0
     threshold: float = 0.5
-    rule: str = ""  # by which the threshold was chosen, in words; empty: it was not
+    rule: str = ""  # by which the threshold was chosen: that of `Calibration`, or "given"; empty: it was not
+    max_fpr: float | None = None  # of the rule "fpr"
 
 
 class Calibration:
@@ -61,8 +62,8 @@ class Calibration:
         if not isinstance(self.threshold, str):
             return Fitted(temperature, given, rule)
         probabilities = sigmoid(logits / temperature)
-        rule = f"fpr at most {self.max_fpr:g}" if self.threshold == "fpr" else self.threshold
-        return Fitted(temperature, choose_threshold(probabilities, labels, self.threshold, self.max_fpr), rule)
+        threshold = choose_threshold(probabilities, labels, self.threshold, self.max_fpr)
+        return Fitted(temperature, threshold, self.threshold, self.max_fpr if self.threshold == "fpr" else None)
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:

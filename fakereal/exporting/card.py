@@ -33,7 +33,10 @@ CHOSEN = {
     "given": "was given",
     "accuracy": "has the best accuracy on validation",
     "youden": "has the best Youden index on validation",
+    "fpr": "is the lowest with a false-positive rate of at most {max_fpr:g} on validation",
 }
+
+POINTS = ("REAL called FAKE, at most", "threshold", "REAL called FAKE", "FAKE found")
 
 # The table of the classifiers.
 ROWS = {
@@ -41,7 +44,7 @@ ROWS = {
     "Parameters": lambda said: f"{said['parameters']:,}",
     "Input": lambda said: f"{said['image_size']} px" + (", averaged with its mirror" if said["tta"] == "flip" else ""),
     "Temperature": lambda said: f"{said['temperature']:.4f}",
-    "Threshold": lambda said: f"{said['threshold']:.4f}" + (f" ({said['rule']})" if said["rule"] else ""),
+    "Threshold": lambda said: f"{said['threshold']:.4f}" + (f" ({rule_of(said)})" if said["rule"] else ""),
     "Checkpoint (SHA-256)": lambda said: f"`{said['digest'][:16]}`",
 }
 
@@ -67,6 +70,7 @@ def write_card(
         described=described,
         precision=precision,
         members=said,
+        points=POINTS,
         table=[header, *([name, *map(text_of, said)] for name, text_of in ROWS.items())],
         tests=[figures_of(test, members) for test in results_of(members, tests)],
         license=license,
@@ -88,6 +92,8 @@ def about(member: Loaded) -> dict[str, Any]:
         "temperature": member.classifier.temperature,
         "threshold": member.classifier.threshold,
         "rule": member.rule,
+        "max_fpr": member.max_fpr,
+        "operating_points": points_of(member),
         "fitted": fitted_in_words(member),
         "tta": hparams.tta,
         "data": member.data["class"],
@@ -104,15 +110,29 @@ def about(member: Loaded) -> dict[str, Any]:
     return said | {"validation": metrics, "figures": at_threshold(metrics, said["threshold"]), "origin": origin}
 
 
+def rule_of(said: dict[str, Any]) -> str:
+    return f"fpr at most {said['max_fpr']:g}" if said["rule"] == "fpr" else said["rule"]
+
+
+def points_of(member: Loaded) -> list[list[str]]:
+    """Thresholds by the false alarms they allow, as table cells: POINTS, measured on validation."""
+    return [
+        [
+            f"{point['max_fpr']:.1%}",
+            f"{point['threshold']:.6g}",
+            *(known_interval(point, name) for name in ("fpr", "recall_fake")),
+        ]
+        for point in member.operating_points
+    ]
+
+
 def fitted_in_words(member: Loaded) -> str:
     """Where temperature and threshold come from, as far as the checkpoint says."""
     said = "The temperature was fitted on validation"
     if not member.calibrated:
         said = "The probabilities are not calibrated: they are the raw output of the network"
     how = CHOSEN.get(member.rule, "was not chosen" if member.classifier.threshold == 0.5 else "")
-    if member.rule.startswith("fpr"):
-        how = f"is the lowest with a false-positive rate of {member.rule.removeprefix('fpr ')} on validation"
-    return f"{said}; the threshold {how}." if how else f"{said}."
+    return f"{said}; the threshold {how.format(max_fpr=member.max_fpr)}." if how else f"{said}."
 
 
 def at_threshold(metrics: dict[str, Any], threshold: float) -> str:

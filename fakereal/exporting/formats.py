@@ -80,7 +80,8 @@ def to_safetensors(members: list[Loaded], described: Described, path: Path) -> N
     member = members[0]
     checkpoint = read_checkpoint(member.path)
     checkpoint["hyper_parameters"]["tta"] = member.classifier.hparams.tta
-    checkpoint["fakereal"] |= {"threshold": member.classifier.threshold, "rule": member.rule}
+    chosen = {"threshold": member.classifier.threshold, "rule": member.rule, "max_fpr": member.max_fpr}
+    checkpoint["fakereal"] |= chosen
     write_safetensors(checkpoint, path)
 
 

@@ -5,10 +5,10 @@ import json
 import os
 import pickle
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired
 
 import numpy as np
 import torch
@@ -57,6 +57,9 @@ class Said(TypedDict):
     threshold: Finite
     temperature: Annotated[Finite, Field(gt=0)]
     data: Data
+    rule: NotRequired[str]
+    max_fpr: NotRequired[Finite | None]
+    operating_points: NotRequired[list[dict[str, Finite]]]
 
 
 @dataclass
@@ -69,7 +72,9 @@ class Loaded:
     path: Path
     reference: Reference | None = None  # None in checkpoints of earlier versions, as the next
     trained: np.ndarray | None = None  # fingerprints, int64 (N,), of the images of train and val
-    rule: str = ""  # by which the threshold was chosen
+    rule: str = ""  # by which the threshold was chosen, as `Fitted` says
+    max_fpr: float | None = None  # of the rule "fpr"
+    operating_points: list[dict[str, float]] = field(default_factory=list)  # thresholds by false alarms on validation
 
     @property
     def calibrated(self) -> bool:
@@ -158,8 +163,8 @@ def load_classifier(path: str | Path, key: str = "ckpt_path") -> Loaded:
         raise UserError(f"{key}={path} was altered: its trained cannot be read. Copy it again.")
     path = Path(os.path.expanduser(path))
     known = None if trained is None else trained.numpy()
-    rule = str(ours.get("rule", ""))
-    return Loaded(classifier.eval(), ours["data"], file_digest(path), path, reference, known, rule)
+    chosen = {key: ours[key] for key in ("rule", "max_fpr", "operating_points") if key in ours}
+    return Loaded(classifier.eval(), ours["data"], file_digest(path), path, reference, known, **chosen)
 
 
 def load_weights(classifier: Classifier, checkpoint: dict[str, Any], path: str | Path, key: str) -> None:

@@ -54,7 +54,7 @@ def load_members(
     for member in members:
         member.classifier.hparams.tta = tta or member.classifier.hparams.tta
         if threshold:
-            member.classifier.threshold, member.rule = threshold, "given"
+            member.classifier.threshold, member.rule, member.max_fpr = threshold, "given", None
         if member.reference is None and not member.calibrated:
             log.warning("%s is not calibrated: best.ckpt of a finished training is", member.path)
     first = members[0]
@@ -77,12 +77,12 @@ def load_members(
 
 def warn_of_mean_threshold(members: list[Loaded]) -> None:
     """Says of several that a limit of false alarms, for which one of them has its threshold, is not theirs together."""
-    limited = next((member for member in members if member.rule.startswith("fpr")), None)
+    limited = next((member for member in members if member.rule == "fpr"), None)
     if limited and len(members) > 1:
         log.warning(
-            "%s has the threshold of a false-positive rate (%s). Together the checkpoints have the mean of their "
-            "thresholds, %.4f, for which that rate does not hold. Give threshold= for another one",
-            limited.path, limited.rule, mean_threshold(members),
+            "%s has the threshold of a false-positive rate of at most %g. Together the checkpoints have the mean of "
+            "their thresholds, %.4f, for which that rate does not hold. Give threshold= for another one",
+            limited.path, limited.max_fpr, mean_threshold(members),
         )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from fakereal import CLASSES
 from fakereal.explanation.overlay import colour_bar
-from fakereal.exporting.card import about, figures_of, results_of
+from fakereal.exporting.card import POINTS, about, figures_of, results_of
 from fakereal.models.far import REVIEW
 from fakereal.presentation.plots import BLUE, ORANGE
 from fakereal.presentation.rendering import templates_of
@@ -95,8 +95,8 @@ def described_by(name: str, judge: Judge, tests: str | list[str] | None) -> str:
     usual = [member.reference.usual_sizes() if member.reference else "" for member in judge.members]
     figures = [figures_of(test, judge.members) for test in results_of(judge.members, tests)]
     return rendered(
-        "about", members=members, usual=usual, tests=figures, threshold=judge.threshold, resize=judge.resize,
-        names=short_names(judge.members) if len(judge.members) > 1 else [name], bar=colour_bar(),
+        "about", members=members, usual=usual, points=POINTS, tests=figures, threshold=judge.threshold,
+        resize=judge.resize, names=short_names(judge.members) if len(judge.members) > 1 else [name], bar=colour_bar(),
     )  # fmt: skip
 
 

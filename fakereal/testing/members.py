@@ -1,6 +1,5 @@
 """What each member of an ensemble adds to it."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,19 +7,19 @@ import numpy as np
 from fakereal.evaluation.evaluation import Evaluation
 from fakereal.models.checkpoint import Loaded
 from fakereal.models.ensemble import combine, mean_threshold
-from fakereal.presentation.rows import write_rows
 
 HEADER = ("checkpoint", "alone", "alone_low", "alone_high", "without_it", "without_it_low", "without_it_high")
 
 
-def write_members(path: Path, members: list[Loaded], probabilities: np.ndarray, joint: Evaluation) -> list[dict]:
-    """A row a member: its accuracy alone, and the ensemble's without it, with Wilson intervals; also returned."""
+def each_member(members: list[Loaded], probabilities: np.ndarray, joint: Evaluation) -> list[dict[str, Any]]:
+    """A row a member: its accuracy alone, and the ensemble's without it, with Wilson intervals; none for one alone."""
     rows: list[dict[str, Any]] = []
+    if len(members) < 2:
+        return rows
     for index, member in enumerate(members):
         alone = Evaluation(joint.labels, probabilities[index], member.classifier.threshold)
         others = mean_threshold([other for other in members if other is not member])
         rest = Evaluation(joint.labels, combine(np.delete(probabilities, index, axis=0)), others)
         figures = [figure for one in (alone, rest) for figure in (one.accuracy()[0], *one.accuracy()[1])]
         rows.append(dict(zip(HEADER, (str(member.path), *figures), strict=True)))
-    write_rows(path, rows)
     return rows

@@ -1,7 +1,7 @@
 """A test's figures for people: the table on the terminal, and the plots as PNG and in TensorBoard."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.table import Table
 
@@ -19,11 +19,27 @@ from fakereal.presentation.plots import (
     save_png,
     show_saved,
 )
+from fakereal.presentation.rows import write_rows
 from fakereal.presentation.terminal import result_console
 from fakereal.runtime.text import printable
 
 FEWEST = 10  # images of a class to resample from
 GROUPS_SHOWN = 24  # on the terminal; groups.csv has all
+
+
+class Tables(NamedTuple):
+    """What a test has beside its figures, as rows; empty where it has none."""
+
+    groups: list[dict[str, Any]]
+    operating_points: list[dict[str, Any]]
+    ensemble: list[dict[str, Any]]
+
+    def write(self, out: Path) -> None:
+        """A CSV of its name for each that has rows, in the place of those of a test before."""
+        for name, rows in self._asdict().items():
+            (out / f"{name}.csv").unlink(missing_ok=True)
+            if rows:
+                write_rows(out / f"{name}.csv", rows)
 
 
 def write_figures(
@@ -110,10 +126,9 @@ def print_evaluation(
     out: Path,
     look: int,
     entry: dict[str, Any],
-    members: list[dict[str, Any]],
-    groups: list[dict[str, Any]],
+    tables: Tables,
 ) -> None:
-    """All that a reader wants of a test; `members` are the rows of an ensemble, `groups` those of groups.csv."""
+    """All that a reader wants of a test."""
     console = result_console()
     summary = Table(title="Test, with 95% intervals", title_justify="left", show_header=False, box=None)
     count = metrics["test/images"]
@@ -133,7 +148,7 @@ def print_evaluation(
     for prevalence in PREVALENCES:
         name = f"test/precision_fake_at_{prevalence:g}"
         summary.add_row(f"precision if {prevalence:.0%} are FAKE", _interval(metrics, name, "{:.2%}"))
-    whose = "the mean of the checkpoints'" if members else "as the checkpoint says"
+    whose = "the mean of the checkpoints'" if tables.ensemble else "as the checkpoint says"
     summary.add_row("threshold", f"{evaluation.threshold:.4f}, {whose}")
     console.print(summary)
     if 0 < (fewest := int(min(n for n in evaluation.confusion().sum(1) if n))) < FEWEST:
@@ -152,11 +167,18 @@ def print_evaluation(
     for cls, counts in zip(CLASSES, evaluation.confusion().tolist(), strict=True):
         confusion.add_row(cls, *(f"{n:,}" for n in counts))
     console.print(confusion)
-    if groups:
-        console.print(_groups_table(groups, metrics))
-    if members:
+    if tables.operating_points:
+        header = ("threshold", "REAL called FAKE on validation", "REAL called FAKE here", "FAKE found here")
+        table = Table(*header, title="Other thresholds, chosen on validation", title_justify="left")
+        for row in tables.operating_points:
+            here = ["-" if row[name] is None else _interval(row, name, "{:.2%}") for name in ("fpr", "recall_fake")]
+            table.add_row(f"{row['threshold']:.6g}", f"at most {row['max_fpr']:.1%}", *here)
+        console.print(table)
+    if tables.groups:
+        console.print(_groups_table(tables.groups, metrics))
+    if tables.ensemble:
         table = Table("checkpoint", "accuracy alone", "ensemble without it", title="Members", title_justify="left")
-        for row in members:
+        for row in tables.ensemble:
             table.add_row(row["checkpoint"], *(_interval(row, name, "{:.2%}") for name in ("alone", "without_it")))
         console.print(table)
     console.print(f"Look {look} at this test split (counted in the ledger by data {entry['data_digest'][:12]})")

@@ -17,11 +17,11 @@ from fakereal.config.build import build
 from fakereal.config.schema import check
 from fakereal.evaluation.evaluation import Evaluation
 from fakereal.evaluation.groups import by_group, macro_means
+from fakereal.evaluation.operating import measured_at
 from fakereal.explanation.gallery import Examined, make_gallery, write_gallery
 from fakereal.models.checkpoint import Loaded
 from fakereal.models.ensemble import combine, mean_threshold
 from fakereal.models.far import Far, FarImages
-from fakereal.presentation.rows import write_rows
 from fakereal.runs.images import Images
 from fakereal.runs.ledger import check_ledger, record_look
 from fakereal.runs.provenance import provenance
@@ -37,8 +37,8 @@ from fakereal.testing.images import (
     warn_of_other_images,
     without_leaked,
 )
-from fakereal.testing.members import write_members
-from fakereal.testing.output import print_evaluation, write_figures
+from fakereal.testing.members import each_member
+from fakereal.testing.output import Tables, print_evaluation, write_figures
 from fakereal.training.callbacks import progress_bar
 from fakereal.training.profiling import profiler_of
 
@@ -76,11 +76,10 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     metrics |= {f"test/groups/{name}": figure for name, figure in macro_means(groups).items()}
     entry, look = record_look(Path(cfg.ledger), metrics, out)
     write_predictions(out / "predictions.csv", names, evaluation)
-    for file in ("groups.csv", "groups.png", "ensemble.csv", "roc.png", "precision_recall.png"):  # of a test before
+    for file in ("groups.png", "roc.png", "precision_recall.png"):  # of a test before
         (out / file).unlink(missing_ok=True)
-    if groups:
-        write_rows(out / "groups.csv", groups)
-    rows = write_members(out / "ensemble.csv", members, probabilities, evaluation) if len(members) > 1 else []
+    tables = Tables(groups, measured_points(members, evaluation), each_member(members, probabilities, evaluation))
+    tables.write(out)
     classifiers = [member.classifier for member in members]
     examined = Examined(classifiers, evaluation, split, group_of if groups else [])
     sheets = make_gallery(examined, cfg.gallery, trainer.strategy.root_device)
@@ -88,9 +87,17 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     write_figures(evaluation, metrics, groups, sheets, out)
     write_json(out / "provenance.json", provenance(trainer, data, list(HydraConfig.get().overrides.task)))
     write_json(out / "metrics.json", metrics | {"look": look})
-    print_evaluation(evaluation, metrics, out, look, entry, rows, groups)
+    print_evaluation(evaluation, metrics, out, look, entry, tables)
     far.tell()
     return metrics
+
+
+def measured_points(members: list[Loaded], evaluation: Evaluation) -> list[dict[str, Any]]:
+    """What the operating points chosen on validation come to here; none of several members: their mean has none."""
+    if len(members) > 1:
+        return []
+    chosen = [(point["max_fpr"], point["threshold"]) for point in members[0].operating_points]
+    return measured_at(chosen, evaluation.labels, evaluation.probabilities)
 
 
 def one_device(node: DictConfig, *callbacks: Callback) -> L.Trainer:

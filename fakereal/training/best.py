@@ -12,11 +12,13 @@ from fakereal.data.datamodule import ImageDataModule
 from fakereal.data.split import fingerprints
 from fakereal.evaluation.calibration import Calibration, Fitted, sigmoid
 from fakereal.evaluation.evaluation import Evaluation
+from fakereal.evaluation.operating import operating_points
 from fakereal.models.checkpoint import file_digest
 from fakereal.models.classifier import Classifier
 from fakereal.models.far import eager_head_inputs
 from fakereal.models.reference import Reference
 from fakereal.presentation.plots import reliability_figure, save_png, show_saved
+from fakereal.presentation.rows import write_rows
 from fakereal.runtime.errors import UserError
 from fakereal.training.callbacks import Throughput
 from fakereal.training.checkpoints import AtomicCheckpointIO, BestCheckpoint, load_best
@@ -54,7 +56,10 @@ def best_metrics(
     classifier.temperature, classifier.threshold = fitted.temperature, fitted.threshold
     reference = seen.reference(trainer.datamodule)
     if trainer.is_global_zero:
-        keep(fitted, reference, fingerprints_of(trainer.datamodule), best)
+        points = operating_points(labels, sigmoid(logits / fitted.temperature))
+        keep(fitted, points, reference, fingerprints_of(trainer.datamodule), best)
+        if points:
+            write_rows(out / "operating_points.csv", points)
         draw(trainer, logits, labels, fitted, out)
     trainer.strategy.barrier()
     cost = {}
@@ -101,10 +106,10 @@ def fingerprints_of(data: ImageDataModule) -> torch.Tensor:
     return torch.from_numpy(np.unique(fingerprints(data.images.table["pixel_hash"][rows])))
 
 
-def keep(fitted: Fitted, reference: Reference, trained: torch.Tensor, path: str) -> None:
-    """Writes temperature, threshold, what the images were like and which they were into a checkpoint."""
+def keep(fitted: Fitted, points: list[dict[str, Any]], reference: Reference, trained: torch.Tensor, path: str) -> None:
+    """Writes temperature, threshold, other thresholds, what the images were like and which they were into best.ckpt."""
     checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    found = {**vars(fitted), "reference": reference.plain()}
+    found = {**vars(fitted), "operating_points": points, "reference": reference.plain()}
     checkpoint["fakereal"] |= found | {"trained": trained}
     AtomicCheckpointIO().save_checkpoint(checkpoint, path)
 

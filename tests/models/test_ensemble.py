@@ -96,13 +96,13 @@ def test_a_limit_of_false_alarms_is_not_that_of_several(checkpoints, tmp_path, c
     paths = []
     for number, path in enumerate(checkpoints[:2]):
         content = torch.load(path, weights_only=True)
-        content["fakereal"] |= {"threshold": 0.9, "rule": "fpr at most 0.01"}
+        content["fakereal"] |= {"threshold": 0.9, "rule": "fpr", "max_fpr": 0.01}
         paths.append(str(tmp_path / f"{number}.ckpt"))
         torch.save(content, paths[-1])
     load_members(paths[0])
     assert not caplog.text, "alone it holds"
     load_members(paths)
-    assert "0.ckpt has the threshold of a false-positive rate (fpr at most 0.01)" in caplog.text
+    assert "0.ckpt has the threshold of a false-positive rate of at most 0.01" in caplog.text
     assert "the mean of their thresholds, 0.9000, for which that rate does not hold" in caplog.text
     caplog.clear()
     assert [member.classifier.threshold for member in load_members(paths, threshold=0.7)] == [0.7, 0.7]
