@@ -1,22 +1,15 @@
-"""What is said about each image: a line, a row of predictions.csv, and the counts of all."""
+"""What is said about each image, and the line about it."""
 
-import csv
 import json
-import logging
 import math
 import os
 import sys
-from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from fakereal import CLASSES
-from fakereal.runtime.files import replace
 from fakereal.runtime.text import printable
 
-log = logging.getLogger(__name__)
-HEADER = ("path", "label", "prob_fake", "prediction", "error", "far_from_training")
 WIDTH = 60  # names up to it are padded, so that the answers stand below each other
 
 
@@ -54,40 +47,6 @@ class Answer(NamedTuple):
         figures = {name: float(f"{value:.7g}") for name, value in known.items() if not math.isnan(value)}
         far = {} if self.far is None else {"far_from_training": self.far}
         return json.dumps({"path": self.path, "prediction": self.prediction, **figures, **far})
-
-
-class Predictions:
-    """predictions.csv, a row an image in their order; `counts` is of FAKE, REAL and, for those in error, "".
-
-    It is written as the answers come, to predictions.csv.part: only a whole one has the name.
-    """
-
-    def __init__(self, folder: Path):
-        self.path, self.part = folder / "predictions.csv", folder / "predictions.csv.part"
-        self.counts: Counter[str] = Counter()
-
-    def __enter__(self) -> "Predictions":
-        # newline and surrogateescape: a name of any bytes comes out as it is
-        self.file = self.part.open("w", newline="", encoding="utf-8", errors="surrogateescape")
-        self.writer = csv.writer(self.file)
-        self.writer.writerow(HEADER)
-        return self
-
-    def write(self, answers: Sequence[Answer]) -> None:
-        for path, prob_fake, prediction, error, _, far in answers:
-            figure = "" if error else f"{prob_fake:.7g}"
-            self.writer.writerow((path, "", figure, prediction, error, " ".join(far or ())))
-            self.counts[prediction] += 1
-        self.file.flush()
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.file.close()
-        if kind is None:
-            replace(self.part, self.path)
-        elif self.counts:
-            log.warning("Stopped after %s images; their rows are in %s", f"{self.counts.total():,}", self.part)
-        else:
-            self.part.unlink()
 
 
 def write_lines(answers: Sequence[Answer], as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,6 +50,17 @@ class Question:
     device: torch.device
     resize: Resize
     batch_size: int
+
+    def said(self, precision: str | int) -> dict[str, Any]:
+        """All that the answers depend on but the images."""
+        return {
+            "checkpoint": [str(member.path.absolute()) for member in self.members],
+            "checkpoint_digest": [member.digest for member in self.members],
+            "tta": [member.classifier.hparams.tta for member in self.members],
+            "threshold": self.network.threshold,
+            "precision": precision,
+            "batch_size": self.batch_size,
+        }
 
 
 def ask(cfg: DictConfig) -> Question:

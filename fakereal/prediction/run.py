@@ -13,9 +13,9 @@ from omegaconf import DictConfig
 from fakereal.data.store.ahead import ahead_of
 from fakereal.data.store.parallel import decode_all
 from fakereal.models.far import REVIEW, Far
-from fakereal.prediction.answers import Predictions
 from fakereal.prediction.distance import answered
 from fakereal.prediction.images import Images
+from fakereal.prediction.predictions import Predictions
 from fakereal.prediction.question import ALONE, ask, batches
 from fakereal.prediction.shown import Shown
 from fakereal.runtime.errors import UserError
@@ -39,10 +39,10 @@ def predict(cfg: DictConfig) -> None:
         with (
             terminated(),
             explained_out_of_memory(asked.batch_size, members[0].classifier.hparams.image_size),
-            closing(decode_all(asked.images, asked.resize, ALONE)) as decoded,
+            Predictions(out, asked.said(cfg.trainer.precision), asked.batch_size) as predictions,
+            closing(decode_all(predictions.left(asked.images), asked.resize, ALONE)) as decoded,
             closing(ahead_of(batches(decoded, asked.batch_size))) as ready,
-            Predictions(out) as predictions,
-            Shown(asked.images.total, cfg.json) as shown,
+            Shown(asked.images.total, cfg.json, done=len(predictions.kept)) as shown,
         ):
             for answers in answered(ready, asked, far):
                 predictions.write(answers)

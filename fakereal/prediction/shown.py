@@ -18,8 +18,8 @@ NAMED = 20  # bad files named beside a bar
 class Shown:
     """Lines on standard output, a bar on standard error, or both where they do not meet on one terminal."""
 
-    def __init__(self, total: int | None, as_json: bool, doing: str = "Predicting"):
-        self.total, self.as_json = total, as_json
+    def __init__(self, total: int | None, as_json: bool, doing: str = "Predicting", done: int = 0):
+        self.total, self.as_json, self.done = total, as_json, done
         self.lines = as_json or not sys.stdout.isatty()
         self.bad = 0
         columns = (
@@ -45,7 +45,7 @@ class Shown:
         """Decides what is shown of so many images."""
         self.begun, many = True, count > LINES
         self.lines = self.lines or not many
-        self.task = self.bar.add_task("", total=self.total, rate=0)
+        self.task = self.bar.add_task("", total=self.total, rate=0, completed=self.done)
         if many and sys.stderr.isatty() and not (self.lines and sys.stdout.isatty()):
             self.bar.start()
 

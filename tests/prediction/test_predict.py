@@ -165,25 +165,86 @@ def test_a_network_without_numbers_says_neither_real_nor_fake(run, checkpoint, p
     assert [row["prediction"] for row in table(tmp_path / "out")] == ["", ""]
 
 
+@pytest.fixture
+def stopped(run, checkpoint, photos, tmp_path, monkeypatch):
+    """`stopped(signal.SIGTERM)`: the command that has answered 4 of 7 images, two at a time."""
+    photos(tmp_path / "in", 7)
+
+    def call(number, *words):
+        from fakereal.prediction.shown import Shown
+
+        shown, calls = Shown.show, []
+
+        def interrupted(self, answers):
+            calls.append(answers)
+            if len(calls) == 2:
+                signal.raise_signal(number)
+            shown(self, answers)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Shown, "show", interrupted)
+            return run("predict", f"ckpt_path={checkpoint}", *ASKED, *words)
+
+    return call
+
+
+ASKED = (CPU, "images=in", "data.batch_size=2", "hydra.run.dir=out")
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_what_was_done_stays_when_it_is_stopped(run, checkpoint, photos, tmp_path, monkeypatch, number, code):
-    photos(tmp_path / "in", 6)
-    from fakereal.prediction.shown import Shown
-
-    shown, calls = Shown.show, []
-
-    def interrupted(self, answers):
-        calls.append(answers)
-        if len(calls) == 2:
-            signal.raise_signal(number)
-        shown(self, answers)
-
-    monkeypatch.setattr(Shown, "show", interrupted)
-    finished = run("predict", f"ckpt_path={checkpoint}", CPU, "images=in", "data.batch_size=2", "hydra.run.dir=out")
+def test_what_was_done_stays_when_it_is_stopped_and_the_same_command_goes_on(
+    run, stopped, checkpoint, table, tmp_path, number, code
+):
+    finished = stopped(number)
     assert finished.code == code and "Stopped after 4 images" in finished.text
+    assert "the same command with hydra.run.dir=out goes on" in finished.text.replace(f"{tmp_path}/", "")
     assert not (tmp_path / "out" / "predictions.csv").exists()
-    with (tmp_path / "out" / "predictions.csv.part").open(newline="") as file:
+    part = tmp_path / "out" / "predictions.csv.part"
+    with part.open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 4
+    with part.open("a", newline="") as file:
+        file.write("in/004 (a).png,,0.1,REAL,,\r\nin/005 (a).png,,0.")  # as a killed command may leave it
+    finished = run("predict", f"ckpt_path={checkpoint}", *ASKED, "json=true")
+    assert finished.code == 0 and "Going on after 4 images" in finished.text and not part.exists()
+    assert finished.text.count("prob_fake") == 3 and "004 (a).png" in finished.text
+    once = run("predict", f"ckpt_path={checkpoint}", *ASKED[:-1], "hydra.run.dir=once")
+    assert table(tmp_path / "out") == table(tmp_path / "once") and "Going on" not in once.text
+    counts = [line for text in (finished.text, once.text) for line in text.splitlines() if "not predicted" in line]
+    assert counts[0] == counts[1], "of all images, not of the last ones"
+    said = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert said["checkpoint_digest"] == [load_classifier(checkpoint).digest] and said["batch_size"] == 2
+    assert [path.name for path in (tmp_path / "out").glob("*.part*")] == []
+
+
+def test_answers_to_another_question_or_about_other_images_are_not_gone_on_with(
+    run, stopped, checkpoint, table, tmp_path
+):
+    assert stopped(signal.SIGTERM).code == 143
+    finished = run("predict", f"ckpt_path={checkpoint}", *ASKED, "threshold=0.9")
+    assert finished.code == 0 and "are to another question: they are asked for anew" in finished.text
+    assert len(table(tmp_path / "out")) == 7
+    assert stopped(signal.SIGTERM).code == 143
+    (tmp_path / "in" / "001 (a).png").rename(tmp_path / "in" / "z.png")
+    part = tmp_path / "out" / "predictions.csv.part"
+    before = part.read_bytes()
+    finished = run("predict", f"ckpt_path={checkpoint}", *ASKED)
+    assert finished.code == 1 and "image 2 was in/001 (a).png; now it is in/002 (a).png" in finished.text
+    assert "Traceback" not in finished.text and part.read_bytes() == before, "nothing is lost"
+    for name in ("000", "002", "003", "004"):
+        (tmp_path / "in" / f"{name} (a).png").unlink()
+    (tmp_path / "in" / "z.png").rename(tmp_path / "in" / "000 (a).png")
+    shorter = run("predict", f"ckpt_path={checkpoint}", *ASKED)
+    assert shorter.code == 1 and "image 2 was in/001 (a).png; now it is in/005 (a).png" in shorter.text
+    part.unlink()
+    assert run("predict", f"ckpt_path={checkpoint}", *ASKED).code == 0 and len(table(tmp_path / "out")) == 3
+
+
+def test_a_stopped_command_that_had_answered_all_ends(run, stopped, checkpoint, table, tmp_path):
+    assert stopped(signal.SIGTERM).code == 143
+    for name in ("004", "005", "006"):
+        (tmp_path / "in" / f"{name} (a).png").unlink()
+    finished = run("predict", f"ckpt_path={checkpoint}", *ASKED)
+    assert finished.code == 0 and len(table(tmp_path / "out")) == 4, finished.text
 
 
 @pytest.mark.parametrize(
