@@ -17,6 +17,7 @@ from fakereal.data.transforms import color, geometry
 from fakereal.data.transforms.blur import gaussian_blur
 from fakereal.data.transforms.codecs import reencode
 from fakereal.data.transforms.jpeg import reencoded
+from fakereal.data.transforms.noise import gaussian_noise
 from fakereal.runtime.errors import UserError
 
 # One column of draws per random decision, at its place whether it is used or not: switching one augmentation
@@ -28,6 +29,7 @@ COLUMNS = (
     *("erase", "erase_area", "erase_ratio", "erase_top", "erase_left"),
     *("erase_red", "erase_green", "erase_blue"),
     *("blur", "blur_sigma", "jpeg", "jpeg_quality"),
+    *("noise", "noise_sigma", "noise_key"),
 )
 ERASING_RATIO = (0.3, 3.3)
 
@@ -66,6 +68,8 @@ class Augment(nn.Module):
         blur: probability to blur as by a lens, or as shrinking and enlarging do (Wang et al., "CNN-generated images are
             surprisingly easy to spot... for now", CVPR 2020).
         blur_sigma: range of the Gaussian's standard deviation, in pixels; uniform.
+        noise: probability that all values get Gaussian noise of their own (as sensors' and prints' is).
+        noise_sigma: range of its standard deviation, of 255; uniform.
         jpeg: probability to be saved as JPEG and opened again, with libjpeg's own result (Wang et al., likewise).
         jpeg_quality: range of the quality, 1 to 100; uniform over its integers.
         erasing: probability to cover a rectangle with one random colour (Zhong et al., "Random erasing data
@@ -88,6 +92,8 @@ class Augment(nn.Module):
         hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0,
         blur: Probability = 0.0,
         blur_sigma: Sigma = (0.0, 3.0),
+        noise: Probability = 0.0,
+        noise_sigma: Sigma = (0.0, 15.0),
         jpeg: Probability = 0.0,
         jpeg_quality: Quality = (30, 100),
         erasing: Probability = 0.0,
@@ -97,7 +103,8 @@ class Augment(nn.Module):
         self.horizontal_flip, self.crop_padding, self.rotation = horizontal_flip, crop_padding, rotation
         self.resized_crop_scale, self.resized_crop_ratio = resized_crop_scale, resized_crop_ratio
         self.brightness, self.contrast, self.saturation, self.hue = brightness, contrast, saturation, hue
-        self.blur, self.blur_sigma, self.jpeg, self.jpeg_quality = blur, blur_sigma, jpeg, jpeg_quality
+        self.blur, self.blur_sigma, self.noise, self.noise_sigma = blur, blur_sigma, noise, noise_sigma
+        self.jpeg, self.jpeg_quality = jpeg, jpeg_quality
         self.erasing, self.erasing_scale = erasing, erasing_scale
         self._moves = horizontal_flip > 0 or crop_padding > 0
         self._warps = rotation > 0 or resized_crop_scale is not None
@@ -106,7 +113,8 @@ class Augment(nn.Module):
     @property
     def active(self) -> bool:
         """Whether any augmentation is on."""
-        return self._moves or self._warps or self._jitters or max(self.blur, self.jpeg, self.erasing) > 0
+        some = max(self.blur, self.noise, self.jpeg, self.erasing)
+        return self._moves or self._warps or self._jitters or some > 0
 
     def forward(self, images: Tensor, draws: Tensor) -> Tensor:
         """Images uint8 (B, 3, H, W), augmented, in their memory format; the very images when nothing is on.
@@ -129,6 +137,8 @@ class Augment(nn.Module):
             images = pixels.round_().to(torch.uint8, memory_format=memory_format)
         if self.blur > 0:
             images = self._blur(images, u)
+        if self.noise > 0:
+            images = self._noise(images, u)
         if self.jpeg > 0:
             images = self._reencode(images, u)
         if self.erasing > 0:
@@ -176,6 +186,10 @@ class Augment(nn.Module):
         sigma = _between(u["blur_sigma"], *self.blur_sigma)
         return _of_some(u["blur"] < self.blur, partial(gaussian_blur, most=self.blur_sigma[1]), images, sigma)
 
+    def _noise(self, images: Tensor, u: dict[str, Tensor]) -> Tensor:
+        sigma, key = _between(u["noise_sigma"], *self.noise_sigma), (u["noise_key"] * 2**24).to(torch.int32)
+        return _of_some(u["noise"] < self.noise, gaussian_noise, images, sigma, key)
+
     def _reencode(self, images: Tensor, u: dict[str, Tensor]) -> Tensor:
         low, high = self.jpeg_quality
         # The largest draw times the number of qualities can round up to that.
@@ -192,13 +206,15 @@ class Augment(nn.Module):
         return geometry.cover(images, box, fill.to(images.device, torch.uint8))
 
 
-def _of_some(chosen: Tensor, change: Callable[..., Tensor], images: Tensor, parameter: Tensor) -> Tensor:
-    """`change(images, parameter)` of those images (B,) that are chosen, and the others as they are."""
+def _of_some(chosen: Tensor, change: Callable[..., Tensor], images: Tensor, *parameters: Tensor) -> Tensor:
+    """`change(images, *parameters)`, each (B,), of those images (B,) that are chosen, and the others as they are."""
     if images.device.type != "cpu":  # which would be waited for if it were asked how many
-        changed = change(images, parameter.to(images.device))
+        changed = change(images, *(parameter.to(images.device) for parameter in parameters))
         return torch.where(chosen.to(images.device)[:, None, None, None], changed, images)
     rows = chosen.nonzero().flatten()
-    return images.index_copy(0, rows, change(images[rows], parameter[rows])) if len(rows) else images
+    if not len(rows):
+        return images
+    return images.index_copy(0, rows, change(images[rows], *(parameter[rows] for parameter in parameters)))
 
 
 def _between(u: Tensor, low: float, high: float) -> Tensor:

@@ -1,8 +1,10 @@
 """Each augmentation does to each sample what its own draws say, and nothing else."""
 
 import inspect
+import math
 import typing
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -29,10 +31,11 @@ ALONE = {
     "saturation": 0.4,
     "hue": 0.1,
     "blur": 0.5,
+    "noise": 0.5,
     "jpeg": 0.5,
     "erasing": 0.5,
 }
-RANGES = {"resized_crop_ratio", "blur_sigma", "jpeg_quality", "erasing_scale"}
+RANGES = {"resized_crop_ratio", "blur_sigma", "noise_sigma", "jpeg_quality", "erasing_scale"}
 FORMATS = (torch.contiguous_format, torch.channels_last)
 
 
@@ -153,7 +156,7 @@ def test_others_leave_jitter_and_erasing_alone():
     jittered = Augment(**jitter)(one_color, draws)
     erased = Augment(erasing=0.5)(one_color, draws)
     expected = torch.where(erased != one_color, erased, jittered)
-    everything = Augment(**ALONE | {"jpeg": 0.0})(one_color, draws)  # which rounds the colour
+    everything = Augment(**ALONE | {"noise": 0.0, "jpeg": 0.0})(one_color, draws)  # which change the colour
     differ = (everything != expected).any(1)
     assert differ.float().mean() < 1e-3  # where a colour drawn for the box is that of the image by chance
 
@@ -255,6 +258,32 @@ def test_a_blur_wider_than_the_image_is_one_as_wide():
     assert (spread(blurred) < spread(images) / 4).all()
 
 
+def test_noise_is_normal_independent_and_as_strong_as_drawn():
+    sigma = torch.tensor([0.0, 3.0, 10.0, 20.0])
+    grey = torch.full((4, 3, 128, 128), 128, dtype=torch.uint8)
+    draws = chosen(4, noise=0.0, noise_sigma=sigma / 20, noise_key=torch.tensor([0.1, 0.2, 0.3, 0.3]))
+    result = Augment(noise=1.0, noise_sigma=(0.0, 20.0))(grey, draws)
+    assert torch.equal(result[0], grey[0])
+    values = result.double().flatten(1) - 128
+    count = values.shape[1]
+    for row, one in zip(values[1:], sigma[1:].tolist(), strict=True):
+        assert row.std().item() == pytest.approx(math.sqrt(one**2 + 1 / 12), rel=0.01), "with that of the rounding"
+        assert abs(row.mean().item()) < 4 * one / math.sqrt(count)
+        for limit in (one, 2 * one):  # of whole numbers, with what rounds to one above it
+            share = (row.abs() > limit).double().mean().item()
+            assert share == pytest.approx(2 - 2 * NormalDist(0, one).cdf(limit + 0.5), rel=0.15), "nearly normal"
+        power = torch.fft.rfft2(row.view(3, 128, 128)).abs().square().view(3, 8, 16, 65).mean((0, 2))
+        assert power.max() < 1.6 * power.mean(), "white: it has no pattern"
+    assert torch.corrcoef(values[1:3])[0, 1].abs() < 4 / math.sqrt(count)
+    assert torch.corrcoef(values[2:])[0, 1] > 0.99, "the same draw, twice as strong"
+
+
+def test_noise_stays_within_the_values_of_pixels():
+    images = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, 32, 32)
+    result = Augment(noise=1.0, noise_sigma=(20.0, 20.0))(images, chosen(2, noise=0.0))
+    assert 0.4 < (result[0] == 0).double().mean() < 0.6 and 0.4 < (result[1] == 255).double().mean() < 0.6
+
+
 def test_jpeg_is_pillows_at_each_quality(pillow):
     images, quality = noise(8), torch.tensor([10, 30, 49, 50, 51, 75, 95, 100])
     draws = chosen(8, jpeg=0.0, jpeg_quality=(quality - 10 + 0.5) / 91)
@@ -304,6 +333,8 @@ REFUSED = [
     {"blur": 1.1},
     {"blur_sigma": (-1.0, 1.0)},
     {"blur_sigma": (2.0, 1.0)},
+    {"noise": 2.0},
+    {"noise_sigma": (-1.0, 1.0)},
     {"jpeg": -0.5},
     {"jpeg_quality": (0, 90)},
     {"jpeg_quality": (30, 101)},
