@@ -44,6 +44,8 @@ class Folder(ImageDataModule):
             raise UserError(f"data.real and data.fake share {sorted(both)}; a folder can have only one class.")
         self.root, self.names = root, FolderNames(real, fake, classes, splits)
         self.split_names = self.names.splits
+        # Known once the images are open. Of several roots names begin with these; folders there say nothing.
+        self.above: list[str] = []
         self.class_words: set[str] = set()  # folder names, in lower case, that tell the class alone
         self.settings |= {"root": self.absolute_root(), "real": [*real], "fake": [*fake]}
         self.settings |= {"classes": classes, "splits": splits}
@@ -55,7 +57,9 @@ class Folder(ImageDataModule):
     def open_images(self) -> Store:
         if self.root is None:
             raise UserError("data.root is not given. Give the folder or archive with the images (or a list of them).")
-        images = self.store_of(roots_of(self.root))
+        roots = roots_of(self.root)
+        images = self.store_of(roots)
+        self.above = [f"{root.as_posix()}/" for root in roots] if len(roots) > 1 else []
         counts = self._tell_labels(images)
         self.class_words = self.names.class_words(counts)
         return images
@@ -66,7 +70,7 @@ class Folder(ImageDataModule):
         `biggan/0_real` and `biggan/1_fake` are one group, so are `REAL/dogs` and `FAKE/dogs`; with
         `classes={sd15: fake, sdxl: fake, photos: real}` the folders named there are three.
         """
-        folders, word = super().group_of(name).split("/"), self.names.deciding(name)
+        folders, word = super().group_of(name).split("/"), self.names.deciding(_below(name, self.above))
         if len(folders) > 1 and word in self.class_words:
             deepest = max((at for at, folder in enumerate(folders) if folder.lower() == word), default=len(folders))
             del folders[deepest : deepest + 1]
@@ -74,9 +78,7 @@ class Folder(ImageDataModule):
 
     def _tell_labels(self, images: Store) -> Counter[str]:
         """A line in the log where other words than REAL and FAKE were taken for the classes; images by such words."""
-        roots = roots_of(self.root)
-        above = [f"{root.as_posix()}/" for root in roots] if len(roots) > 1 else []  # which names of several begin with
-        folders = Counter(_below(name, above).rpartition("/")[0] for name in images.names)
+        folders = Counter(_below(name, self.above).rpartition("/")[0] for name in images.names)
         counts: Counter[str] = Counter()
         for folder, count in folders.items():
             counts[self.names.deciding(f"{folder}/")] += count

@@ -1,16 +1,17 @@
 """Figures by group of images: by generator, category or CIFAR class."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fakereal.evaluation.intervals import of_two_rates, wilson
-from fakereal.evaluation.ranking import auroc_with_interval, balanced_average_precision
+from fakereal.evaluation.intervals import auroc_interval, of_two_rates, wilson
+from fakereal.evaluation.ranking import area_between, balanced_average_precision
 
 if TYPE_CHECKING:
     from fakereal.evaluation.evaluation import Evaluation  # which imports torch
 
+GROUPS_SHOWN = 24  # where people look, the worst; groups.csv has all
 RATES = ("accuracy", "recall_real", "recall_fake")
 SCORES = ("balanced_accuracy", "auroc", "balanced_average_precision")  # these need images of both classes
 
@@ -26,19 +27,35 @@ def by_group(evaluation: "Evaluation", groups: Sequence[str], seen: np.ndarray |
     The SCORES are those that as many images of each class would have: `balanced_accuracy`, the mean of both recalls,
     with an interval of both rates, `auroc` with its score interval, and `balanced_average_precision` without one.
     """
-    names, number = np.unique(np.asarray(groups), return_inverse=True)
+    names = sorted(set(groups))
+    place = {name: number for number, name in enumerate(names)}  # numpy would sort a million texts
+    number = np.fromiter((place[name] for name in groups), np.int64, len(groups))
     labels = evaluation.labels.astype(int)
-    counts = np.zeros((len(names), 2), dtype=np.int64)
-    np.add.at(counts, (number, labels), 1)
+    counts = np.bincount(2 * number + labels, minlength=2 * len(names)).reshape(-1, 2)
     if (counts > 0).sum() <= len(np.unique(labels)):
         return []
-    shared = np.flatnonzero((counts[number, 1] == 0) & (labels == 0))
+    right = evaluation.predictions == labels
+    shared = _Real.of(evaluation, right, np.flatnonzero((counts[number, 1] == 0) & (labels == 0)))
     held = np.split(np.argsort(number, kind="stable"), np.cumsum(counts.sum(1))[:-1])
     table = []
     for name, rows in zip(names, held, strict=True):
         known = {} if seen is None else {"seen_in_training": int(seen[rows].sum())}
-        table.append({"group": str(name), **known, **_figures(evaluation, rows, shared)})
+        real, fake = (rows[labels[rows] == label] for label in (0, 1))
+        rates: dict[str, Any] = {"real": len(real), "fake": len(fake)}
+        for rate, own in zip(RATES, (rows, real, fake), strict=True):
+            hits, count = int(right[own].sum()), len(own)
+            rates |= _with_interval(rate, hits / count if count else None, wilson(hits, count))
+        borrows = len(fake) > 0 and not len(real)
+        against = shared if borrows else _Real.of(evaluation, right, real)
+        rates["shared_real"] = len(shared.scores) if borrows else 0
+        scores = _scores(against, evaluation.probabilities[fake], int(right[fake].sum()))
+        table.append({"group": name, **known, **rates, **scores})
     return table
+
+
+def worst_first(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows by `accuracy_of`, ascending; of the same the first stays first."""
+    return sorted(rows, key=accuracy_of)
 
 
 def macro_means(rows: Sequence[dict[str, Any]]) -> dict[str, float | int]:
@@ -54,25 +71,28 @@ def accuracy_of(row: Mapping[str, Any]) -> float:
     return row["accuracy"] if row["balanced_accuracy"] is None else row["balanced_accuracy"]
 
 
-def _figures(evaluation: "Evaluation", own: np.ndarray, shared: np.ndarray) -> dict[str, Any]:
-    labels, right = evaluation.labels.astype(int), evaluation.predictions == evaluation.labels
-    real, fake = own[labels[own] == 0], own[labels[own] == 1]
-    row: dict[str, Any] = {"real": len(real), "fake": len(fake)}
-    for rate, rows in zip(RATES, (own, real, fake), strict=True):
-        hits, count = int(right[rows].sum()), len(rows)
-        row |= _with_interval(rate, hits / count if count else None, wilson(hits, count))
-    borrowed = len(fake) > 0 and not len(real)
-    row["shared_real"] = len(shared) if borrowed else 0
-    against = shared if borrowed else real
-    if not len(against) or not len(fake):
-        return row | _with_interval(SCORES[0], None) | _with_interval(SCORES[1], None) | {SCORES[2]: None}
-    found, spared = ((int(right[rows].sum()), len(rows)) for rows in (fake, against))
-    row |= _with_interval("balanced_accuracy", *of_two_rates(lambda one, other: (one + other) / 2, found, spared))
-    both = np.concatenate([against, fake])
-    scored = evaluation.labels[both], evaluation.probabilities[both]
-    return (
-        row | _with_interval("auroc", *auroc_with_interval(*scored)) | {SCORES[2]: balanced_average_precision(*scored)}
-    )
+class _Real(NamedTuple):
+    """Probabilities of REAL images, ascending, and how many of these are right."""
+
+    scores: np.ndarray
+    right: int
+
+    @classmethod
+    def of(cls, evaluation: "Evaluation", right: np.ndarray, rows: np.ndarray) -> "_Real":
+        return cls(np.sort(evaluation.probabilities[rows]), int(right[rows].sum()))
+
+
+def _scores(real: _Real, fake: np.ndarray, found: int) -> dict[str, float | None]:
+    """The SCORES of FAKE images with these probabilities, `found` of which are right."""
+    if not len(real.scores) or not len(fake):
+        return _with_interval(SCORES[0], None) | _with_interval(SCORES[1], None) | {SCORES[2]: None}
+    rates = (found, len(fake)), (real.right, len(real.scores))
+    area = area_between(real.scores, fake)
+    return {
+        **_with_interval("balanced_accuracy", *of_two_rates(lambda one, other: (one + other) / 2, *rates)),
+        **_with_interval("auroc", area, auroc_interval(area, len(fake), len(real.scores))),
+        "balanced_average_precision": balanced_average_precision(real.scores, fake),
+    }
 
 
 def _with_interval(name: str, value: float | None, interval: tuple[float, float] = (0, 1)) -> dict[str, float | None]:

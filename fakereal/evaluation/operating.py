@@ -1,37 +1,57 @@
 """Operating points: for each limit of false alarms the threshold that keeps it on validation, and what it finds."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import ConfigDict, Field
+from typing_extensions import TypedDict
 
 from fakereal.evaluation.calibration import choose_threshold
 from fakereal.evaluation.intervals import wilson
 
 MAX_FPRS = (0.1, 0.05, 0.01, 0.001)
-FEWEST = 5
+FEWEST = 5  # false alarms on validation that a limit must allow: else the threshold is that of a few images
+_Share = Annotated[float, Field(ge=0, le=1)]
 
 
-def operating_points(labels: np.ndarray, probabilities: np.ndarray) -> list[dict[str, Any]]:
+class OperatingPoint(TypedDict):
+    """A threshold for a limit of false alarms, and what it comes to on some images; None without any of the class.
+
+    Shares with their Wilson intervals: `fpr` of REAL called FAKE, `recall_fake` of FAKE called FAKE.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    max_fpr: _Share
+    threshold: _Share
+    fpr: _Share | None
+    fpr_low: _Share | None
+    fpr_high: _Share | None
+    recall_fake: _Share | None
+    recall_fake_low: _Share | None
+    recall_fake_high: _Share | None
+
+
+def operating_points(labels: np.ndarray, probabilities: np.ndarray) -> list[OperatingPoint]:
     """`measured_at` of the lowest threshold whose false-positive rate is at most each of MAX_FPRS.
 
-    labels (N,) of 0 and 1, probabilities (N,) of FAKE. A limit that allows fewer than FEWEST false alarms is left out:
-    the threshold would be that of a few images.
+    labels (N,) of 0 and 1, probabilities (N,) of FAKE; in float32, as tests have them. A limit is left out that allows
+    fewer than FEWEST false alarms, or that no threshold keeps: so many REAL images may have a probability of 1.
     """
-    real = int((labels == 0).sum())
+    if len(np.unique(labels)) < 2 or not np.isfinite(probabilities).all():
+        return []
+    probabilities, real = probabilities.astype(np.float32), int((labels == 0).sum())
     limits = [limit for limit in MAX_FPRS if limit * real >= FEWEST]
     chosen = [(limit, choose_threshold(probabilities, labels, "fpr", limit)) for limit in limits]
-    return measured_at(chosen, labels, probabilities)
+    return [row for row in measured_at(chosen, labels, probabilities) if row["fpr"] <= row["max_fpr"]]
 
 
 def measured_at(
     chosen: Iterable[tuple[float, float]], labels: np.ndarray, probabilities: np.ndarray
-) -> list[dict[str, Any]]:
-    """A row for each (max_fpr, threshold): `fpr`, the share of REAL called FAKE, and `recall_fake`.
-
-    With Wilson intervals as NAME_low and NAME_high; None where there are no images of the class.
-    """
-    rows = []
+) -> list[OperatingPoint]:
+    """A row for each (max_fpr, threshold), on images with labels (N,) and probabilities of FAKE (N,)."""
+    rows: list[OperatingPoint] = []
     for max_fpr, threshold in chosen:
         row: dict[str, Any] = {"max_fpr": max_fpr, "threshold": threshold}
         for name, label in (("fpr", 0), ("recall_fake", 1)):
@@ -39,5 +59,5 @@ def measured_at(
             called = int((own >= threshold).sum())
             figures = (called / len(own), *wilson(called, len(own))) if len(own) else (None, None, None)
             row |= dict(zip((name, f"{name}_low", f"{name}_high"), figures, strict=True))
-        rows.append(row)
+        rows.append(OperatingPoint(**row))
     return rows

@@ -1,13 +1,11 @@
 """How well scores rank FAKE above REAL, the same for all commands.
 
-Scores are sorted once, and not for each resample.
+Scores are sorted once, and not for each resample or group.
 """
 
 import numpy as np
 
 from fakereal.evaluation.intervals import auroc_interval, bootstrap
-
-TINY = np.finfo(float).tiny  # in the place of a divisor of 0
 
 
 def auroc(labels: np.ndarray, scores: np.ndarray) -> float:
@@ -15,7 +13,8 @@ def auroc(labels: np.ndarray, scores: np.ndarray) -> float:
 
     labels (N,) of 0 and 1, scores (N,), finite. Exact (Hanley & McNeil 1982).
     """
-    return _area(np.asarray(labels), _ranks(scores))
+    labels, scores = np.asarray(labels), np.asarray(scores)
+    return area_between(np.sort(scores[labels == 0]), scores[labels == 1])
 
 
 def auroc_with_interval(labels: np.ndarray, scores: np.ndarray) -> tuple[float, tuple[float, float]]:
@@ -24,14 +23,21 @@ def auroc_with_interval(labels: np.ndarray, scores: np.ndarray) -> tuple[float, 
     return area, auroc_interval(area, fake, len(labels) - fake)
 
 
-def balanced_average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Average precision as it were with as many images of each label, both of which must be there.
+def area_between(real: np.ndarray, fake: np.ndarray) -> float:
+    """`auroc` of the scores of each label, those of label 0 (R,) ascending: many sets may be ranked against them."""
+    pairs = len(real) * len(fake)
+    twice = np.searchsorted(real, fake, "left").sum() + np.searchsorted(real, fake, "right").sum()
+    return float(twice / (2 * pairs)) if pairs else float("nan")
+
+
+def balanced_average_precision(real: np.ndarray, fake: np.ndarray) -> float:
+    """Average precision as it were with as many images of each label, from scores as in `area_between`.
 
     Sets of which one has more images of label 0 than another compare by it; by average precision they do not.
     """
-    real, fake = (np.cumsum(counts[::-1]) for counts in _counts(np.asarray(labels), _ranks(scores)))
-    found, alarms = fake / fake[-1], real / real[-1]
-    return float(np.diff(found, prepend=0) @ (found / np.maximum(found + alarms, TINY)))
+    found = 1 - np.searchsorted(np.sort(fake), fake, "left") / len(fake)
+    alarms = 1 - np.searchsorted(real, fake, "left") / len(real)
+    return float((found / (found + alarms)).mean())
 
 
 def average_precision_with_interval(labels: np.ndarray, scores: np.ndarray) -> tuple[float, tuple[float, float]]:
@@ -55,9 +61,3 @@ def _average_precision(labels: np.ndarray, ranks: np.ndarray) -> float:
     real, fake = (counts[::-1] for counts in _counts(labels, ranks))
     found, called = np.cumsum(fake), np.cumsum(real + fake)
     return float(fake @ (found / np.maximum(called, 1)) / found[-1])
-
-
-def _area(labels: np.ndarray, ranks: np.ndarray) -> float:
-    real, fake = _counts(labels, ranks)
-    pairs = int(real.sum()) * int(fake.sum())
-    return float(fake @ (np.cumsum(real) - real / 2) / pairs) if pairs else float("nan")

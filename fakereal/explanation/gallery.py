@@ -25,19 +25,22 @@ from fakereal.runtime.files import write_json
 from fakereal.runtime.text import printable
 
 log = logging.getLogger(__name__)
-GROUPS = 24  # that have a sheet, the least accurate first
 BATCH = 64  # images whose maps are made at a time
 MAPS = " Below each image is its map: where the evidence for the answer lies, strongest in yellow."
 
 
 @dataclass
 class Examined:
-    """An evaluation of classifiers with the split (N images) it is of; `groups` (N,): what each belongs to, or []."""
+    """An evaluation of classifiers with the split (N images) it is of.
+
+    `groups` (N,): what each image belongs to, or []; `shown`: those groups that have a sheet of their own, in order.
+    """
 
     classifiers: Sequence[Classifier]
     evaluation: Evaluation
     split: Split
-    groups: Sequence[str]
+    groups: Sequence[str] = ()
+    shown: Sequence[str] = ()
 
     def pixels(self, positions: np.ndarray) -> np.ndarray:
         """Pixels (B, S, S, 3) uint8 of positions (B,) in the split."""
@@ -48,12 +51,12 @@ class Examined:
 
 
 def make_gallery(examined: Examined, count: int, device: torch.device) -> list[Sheet]:
-    """A sheet of all images and one of each group, with `count` images a cell; none where it is 0."""
+    """A sheet of all images and one of each group shown, with `count` images a cell; none where it is 0."""
     if not count:
         return []
     evaluation, groups = examined.evaluation, np.array(examined.groups)
     chosen = [(None, choose(evaluation, count))]
-    chosen += [(group, choose(evaluation, count, groups == group)) for group in _worst(evaluation, groups)]
+    chosen += [(group, choose(evaluation, count, groups == group)) for group in examined.shown]
     positions = np.unique(np.concatenate([cell.positions for _, cells in chosen for cell in cells]))
     heats = _maps(examined, positions, device)
     tiles = {}
@@ -95,14 +98,6 @@ def show_sheets(board: Any, split: str, sheets: list[Sheet], step: int = 0) -> N
     for sheet in sheets:
         tag = f"{split}/gallery" if sheet.group is None else f"{split}/gallery_of/{printable(sheet.group)}"
         board.add_image(tag, sheet.pixels, step, dataformats="HWC")
-
-
-def _worst(evaluation: Evaluation, groups: np.ndarray) -> list[str]:
-    if not len(groups):
-        return []
-    names, number = np.unique(groups, return_inverse=True)
-    right = np.bincount(number, evaluation.predictions == evaluation.labels) / np.bincount(number)
-    return [str(names[index]) for index in np.argsort(right, kind="stable")[:GROUPS]]
 
 
 def _maps(examined: Examined, positions: np.ndarray, device: torch.device) -> dict[int, np.ndarray]:

@@ -119,7 +119,7 @@ def points_of(member: Loaded) -> list[list[str]]:
     return [
         [
             f"{point['max_fpr']:.1%}",
-            f"{point['threshold']:.6g}",
+            f"{point['threshold']:.9g}",
             *(known_interval(point, name) for name in ("fpr", "recall_fake")),
         ]
         for point in member.operating_points

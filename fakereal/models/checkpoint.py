@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import pickle
+import re
 import zipfile
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -20,6 +21,7 @@ from typing_extensions import TypedDict
 from fakereal import CLASSES
 from fakereal.config.schema import annotations_of, value_problem
 from fakereal.data.store.decode import Aspect, Filter
+from fakereal.evaluation.operating import OperatingPoint
 from fakereal.models.classifier import CHECKPOINT_FORMAT, Classifier
 from fakereal.models.reference import Reference
 from fakereal.runtime.errors import UserError
@@ -58,8 +60,8 @@ class Said(TypedDict):
     temperature: Annotated[Finite, Field(gt=0)]
     data: Data
     rule: NotRequired[str]
-    max_fpr: NotRequired[Finite | None]
-    operating_points: NotRequired[list[dict[str, Finite]]]
+    max_fpr: NotRequired[Annotated[float, Field(gt=0, lt=1)] | None]
+    operating_points: NotRequired[list[OperatingPoint]]
 
 
 @dataclass
@@ -74,7 +76,7 @@ class Loaded:
     trained: np.ndarray | None = None  # fingerprints, int64 (N,), of the images of train and val
     rule: str = ""  # by which the threshold was chosen, as `Fitted` says
     max_fpr: float | None = None  # of the rule "fpr"
-    operating_points: list[dict[str, float]] = field(default_factory=list)  # thresholds by false alarms on validation
+    operating_points: list[OperatingPoint] = field(default_factory=list)  # thresholds by false alarms on validation
 
     @property
     def calibrated(self) -> bool:
@@ -164,6 +166,10 @@ def load_classifier(path: str | Path, key: str = "ckpt_path") -> Loaded:
     path = Path(os.path.expanduser(path))
     known = None if trained is None else trained.numpy()
     chosen = {key: ours[key] for key in ("rule", "max_fpr", "operating_points") if key in ours}
+    if rule := re.fullmatch(r"fpr at most (0\.\d+)", chosen.get("rule", "")):  # of an earlier version
+        chosen |= {"rule": "fpr", "max_fpr": float(rule[1])}
+    elif chosen.get("rule") == "fpr" and chosen.get("max_fpr") is None:
+        raise UserError(f"{key}={path} was altered: its max_fpr is missing. Copy it again.")
     return Loaded(classifier.eval(), ours["data"], file_digest(path), path, reference, known, **chosen)
 
 

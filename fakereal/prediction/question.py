@@ -10,6 +10,7 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
+from fakereal import __version__
 from fakereal.config.build import build
 from fakereal.config.keys import Count
 from fakereal.config.schema import problems, value_problem
@@ -52,7 +53,7 @@ class Question:
     batch_size: int
 
     def said(self, precision: str | int) -> dict[str, Any]:
-        """All that the answers depend on but the images."""
+        """Who is asked, and how."""
         return {
             "checkpoint": [str(member.path.absolute()) for member in self.members],
             "checkpoint_digest": [member.digest for member in self.members],
@@ -60,6 +61,8 @@ class Question:
             "threshold": self.network.threshold,
             "precision": precision,
             "batch_size": self.batch_size,
+            "device": str(self.device),
+            "fakereal": __version__,
         }
 
 

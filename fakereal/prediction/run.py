@@ -42,7 +42,7 @@ def predict(cfg: DictConfig) -> None:
             Predictions(out, asked.said(cfg.trainer.precision), asked.batch_size) as predictions,
             closing(decode_all(predictions.left(asked.images), asked.resize, ALONE)) as decoded,
             closing(ahead_of(batches(decoded, asked.batch_size))) as ready,
-            Shown(asked.images.total, cfg.json, done=len(predictions.kept)) as shown,
+            Shown(asked.images.total, cfg.json, done=predictions.kept) as shown,
         ):
             for answers in answered(ready, asked, far):
                 predictions.write(answers)

@@ -39,12 +39,21 @@ def conclusion(found: Findings) -> list[Block]:
     how = "highest" if mode_of(found.monitor) == "max" else "lowest"
     first = f"{count} ({best.name})" + (f": the {how} {found.monitor}" if len(found.runs) > 1 else "")
     blocks: list[Block] = [Text(f"{first}, on {validation_images(best):,} validation images.")]
-    blocks += [*_tested(found, best), *_cheaper(found, best), *_runner_up(found), *_seeds(found)]
+    blocks += [*_others(found), *_tested(found, best), *_cheaper(found, best), *_runner_up(found), *_seeds(found)]
     for key in SPLIT_KEYS:
         if len({str(run.config.get(key)) for run in found.runs}) > 1:
             text = f"Caution: {key} differs between the runs, so they were validated on different images."
             blocks.append(Text(text))
     return blocks
+
+
+def _others(found: Findings) -> list[Block]:
+    """A word on runs that are not ranked, but whose tests are shown."""
+    others = {run for run, _ in found.tests.of_others}
+    if not others:
+        return []
+    text = f"{len(others)} other runs were trained on other data and are not ranked here; balanced accuracy by group "
+    return [Text(text + "(below) compares their tests with these.")]
 
 
 def _tested(found: Findings, best: Run) -> list[Block]:
@@ -64,7 +73,9 @@ def _tested(found: Findings, best: Run) -> list[Block]:
         return [*blocks, Text(f"Its checkpoint is gone: {best.metrics['checkpoint']} does not exist here.")]
     looks = sum(members_of(look) == (best.metrics["checkpoint_digest"],) for look in found.looks)
     elsewhere = f"It was tested ({looks} in the ledger), but there is no result where this report looks (tests=)."
-    untested = f"{elsewhere} To test it again:" if looks else "It has not been tested yet. Test it:"
+    others = any(run is best for run, *_ in found.tests.elsewhere)
+    never = "It has not been tested on its own test split, but on other images (see below)" if others else ""
+    untested = f"{elsewhere} To test it again:" if looks else f"{never or 'It has not been tested yet'}. Test it:"
     blocks.append(Text("To look at the test split once more:" if test else untested))
     return [*blocks, Command(testing_command(best.checkpoint, best.folder))]
 

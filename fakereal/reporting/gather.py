@@ -140,7 +140,8 @@ def _tests(cfg: DictConfig, below: list[Path], runs: list[Run], others: list[Run
     beside = [folder for folder in results_below(roots) if command_of(folder) == "test"]
     results, problems = read_tests({folder.resolve(): folder for folder in (*beside, *below)}.values())
     tests = join(results, runs, others)
-    strangers = [test.folder for test in tests.strangers if test.folder in below]  # of tests=, others are expected
+    unseen = [test for _, test in tests.of_others if not (test.folder / "groups.csv").exists()]
+    strangers = [test.folder for test in (*tests.strangers, *unseen) if test.folder in below]  # of tests=, are expected
     return tests, left_out + problems + [LeftOut(str(folder), STRANGER) for folder in strangers]
 
 

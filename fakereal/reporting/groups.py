@@ -1,98 +1,156 @@
-"""Accuracy by group, of every test on the same images: how far a detector carries from one generator to the next."""
+"""Balanced accuracy by group, of every test on the same images: does a detector carry from one generator to others?"""
 
 import csv
-from collections import defaultdict
-from statistics import fmean
-from typing import Any, NamedTuple
+import math
+from collections import Counter, defaultdict
+from statistics import fmean, stdev
+from typing import NamedTuple
 
-from fakereal.evaluation.groups import accuracy_of
+from fakereal.evaluation.groups import GROUPS_SHOWN
 from fakereal.presentation.content import Block, Chart, Table, Text, percent
 from fakereal.reporting.charts import heat_map
 from fakereal.reporting.gather import Findings
-from fakereal.runs.tested import Tested, data_of
-from fakereal.runs.trained import data_of_each
+from fakereal.runs.settings import label, varied_keys
+from fakereal.runs.tested import Tested, data_of, given
 from fakereal.runtime.text import printable
 
-TESTS_SHOWN, GROUPS_SHOWN = 24, 24
-NUMBERS = ("accuracy", "balanced_accuracy")
+TESTS_SHOWN = 24
 ABOUT = (
     "By the folders of the images (group_depth= of fakereal.test): the mean of the share of REAL and the share of FAKE "
-    "images that are right. A group without REAL images borrows those of all groups without FAKE ones; where images of "
-    "one class are missing altogether, it is the share of the others that are right. Images that a run was trained on "
-    "count, too. Each test's groups.csv has both shares, AUROC and average precision."
+    "images that are right. A group without REAL images borrows those of all groups without FAKE ones. After the mean "
+    "of these stand groups of one class alone, with the share of their images that is right. Images that a run was "
+    "trained on count, too. Each test's groups.csv has both shares, AUROC and average precision."
 )
 
 
 class Row(NamedTuple):
-    """A test: whose, the accuracy of each group, and how many of its images were trained on."""
+    """A test: of which settings (but the seed), whose, balanced accuracy by group, accuracy of groups of one class."""
 
+    settings: str
     label: str
-    figures: dict[str, float]
+    balanced: dict[str, float]
+    alone: dict[str, float]
     seen: int
 
 
 def groups_blocks(found: Findings) -> list[Block]:
     """For each set of images that tests gave figures by group of: a heat map and a table, tests by groups."""
-    sets: dict[Any, list[tuple[str, Tested]]] = defaultdict(list)
-    for label, test in _labelled(found):
-        sets[test.images.files or test.images.stored, test.metrics["test/images"]].append((label, test))
+    sets: list[list[tuple[str, str, Tested]]] = []
+    for settings, whose, test in _labelled(found):
+        alike = next((tests for tests in sets if _comparable(tests[0][2], test)), None)
+        if alike is None:
+            sets.append(alike := [])
+        alike.append((settings, whose, test))
     blocks: list[Block] = []
-    for tests in sets.values():
-        rows = [Row(label, figures, test.seen) for label, test in tests if (figures := read_groups(test))]
-        if len({name for row in rows for name in row.figures}) > 1:
-            blocks += _matrix(rows, data_of(tests[0][1]), f"groups_{len(blocks)}")
+    for number, tests in enumerate(sets):
+        rows = [Row(*names, *read_groups(test), test.seen) for *names, test in tests]
+        rows = [row for row in rows if row.balanced or row.alone]
+        if len({name for row in rows for name in {**row.balanced, **row.alone}}) > 1:
+            blocks += _matrix(rows, data_of(tests[0][2]), f"groups_{number}")
     return [Text(ABOUT), *blocks] if blocks else []
 
 
-def read_groups(test: Tested) -> dict[str, float]:
-    """The accuracy of each group of a test's groups.csv; none where it has none, or one of an earlier version."""
+def _comparable(one: Tested, other: Tested) -> bool:
+    """Whether both tests are of the same images, grouped alike."""
+    same = [(test.metrics["test/images"], test.metrics.get("group_depth")) for test in (one, other)]
+    return one.images.same_as(other.images) and same[0] == same[1]
+
+
+def read_groups(test: Tested) -> tuple[dict[str, float], dict[str, float]]:
+    """A test's groups.csv: balanced accuracies, and accuracies where these are not defined.
+
+    Both empty where there is no such file, it is of an earlier version, or it was cut short or altered.
+    """
+    balanced, alone = {}, {}
     try:
         with (test.folder / "groups.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            rows = [
-                {name: _number(row[name]) for name in NUMBERS} | {"group": row["group"]} for row in csv.DictReader(file)
-            ]
-        return {row["group"]: accuracy_of(row) for row in rows}
-    except (OSError, ValueError, KeyError, TypeError, csv.Error):
-        return {}
+            for row in csv.DictReader(file, strict=True):
+                if None in row or None in row.values():
+                    return {}, {}
+                held, cell = (
+                    (balanced, row["balanced_accuracy"]) if row["balanced_accuracy"] else (alone, row["accuracy"])
+                )
+                held[row["group"]] = float(cell)
+    except (OSError, ValueError, KeyError, csv.Error):
+        return {}, {}
+    return (balanced, alone) if all(0 <= value <= 1 for value in (*balanced.values(), *alone.values())) else ({}, {})
 
 
-def _number(cell: str) -> float | None:
-    return float(cell) if cell else None
-
-
-def _labelled(found: Findings) -> list[tuple[str, Tested]]:
-    """Every test of the runs, the best run first, of ensembles, and of runs on other data, with whose it is."""
+def _labelled(found: Findings) -> list[tuple[str, str, Tested]]:
+    """Every test of the runs, the best run first, of ensembles, and of runs on other data: of what, whose, the test."""
     others = found.tests.of_others
-    data = data_of_each([*found.runs, *(run for run, _ in others)]) if others else {}
-    named = {run: " ".join((found.ref(run), data.get(run) or found.label(run))) for run in found.runs}
-    labelled = [(named[run], found.tests.of_run[run]) for run in found.runs if run in found.tests.of_run]
-    labelled += [(found.ref(test), test) for test in found.tests.ensembles]
+    runs = [*found.runs, *dict.fromkeys(run for run, _ in others)]
+    keys = varied_keys(runs)
+    if others:  # then it is the data that matters; where these lie tells it, though it is no setting
+        told = [key for key in ("data.root", "data.classes") if len({run.overrides.get(key) for run in runs}) > 1]
+        keys = [*told, *(key for key in keys if key not in (*told, "data"))]
+    named = {run: label(run, keys) for run in runs}
+    alike = Counter(named.values())
+    named = {run: text if alike[text] == 1 else f"{text} ({run.name or run.folder})" for run, text in named.items()}
+    settings = [key for key in keys if key != "seed"]
+    plain = {run: label(run, settings) if settings else "all seeds" for run in runs}
     place = {run: number for number, run in enumerate(found.runs)}
-    elsewhere = sorted(found.tests.elsewhere, key=lambda held: place[held[0]] if held[0] else len(place))
-    labelled += [(named[run] if run else "ensemble", test) for run, test, _ in elsewhere]
-    return labelled + [(data[run], test) for run, test in others]
+    tests = [(run, test) for run, test in found.tests.of_run.items()]
+    tests += [(run, test) for run, test, _ in found.tests.elsewhere if run]
+    tests.sort(key=lambda held: place[held[0]])
+    labelled = [(plain[run], f"{found.ref(run)} {named[run]}", test) for run, test in tests]
+    labelled += [("", found.ref(test), test) for test in found.tests.ensembles]
+    labelled += [("", "ensemble", test) for run, test, _ in found.tests.elsewhere if not run]
+    labelled += [(plain[run], named[run], test) for run, test in others]
+    return [(settings, f"{whose} {given(test, 'threshold=')}".strip(), test) for settings, whose, test in labelled]
 
 
 def _matrix(rows: list[Row], data: str, name: str) -> list[Block]:
-    names = {group for row in rows for group in row.figures}
-    mean = {group: fmean(row.figures[group] for row in rows if group in row.figures) for group in names}
-    groups = sorted(names, key=lambda group: (mean[group], group))
+    mean = _means([row.balanced for row in rows])
+    groups = sorted(mean, key=lambda group: (mean[group], group))
+    alone = sorted({group for row in rows for group in row.alone})
     text = f"Tests on {data}."
     if len(rows) > TESTS_SHOWN:
         text += f" The first {TESTS_SHOWN} of {len(rows)} tests are shown."
-    if len(groups) > GROUPS_SHOWN:
-        text += f" The worst {GROUPS_SHOWN} of {len(groups)} groups are shown."
-    columns = [*(printable(group) for group in groups[:GROUPS_SHOWN]), "mean"]
+    if len(groups) + len(alone) > GROUPS_SHOWN:
+        text += f" The worst {GROUPS_SHOWN} of {len(groups) + len(alone)} groups are shown."
+    groups, alone = groups[:GROUPS_SHOWN], alone[: max(0, GROUPS_SHOWN - len(groups))]
+    columns = [*map(printable, groups), *(["mean"] if mean else []), *(f"{printable(group)} alone" for group in alone)]
+    values = [
+        [
+            *map(row.balanced.get, groups),
+            *([fmean(row.balanced.values()) if row.balanced else None] if mean else []),
+            *map(row.alone.get, alone),
+        ]
+        for row in rows
+    ]
     shown = rows[:TESTS_SHOWN]
-    values = [[*map(row.figures.get, groups[:GROUPS_SHOWN]), fmean(row.figures.values())] for row in shown]
-    chart = heat_map(values, [row.label for row in shown], columns)
-    worst = f"{columns[0]} is the worst group: {percent(mean[groups[0]])} (mean over tests)"
     cells = [
         [row.label, *("" if value is None else percent(value) for value in line), f"{row.seen:,}" if row.seen else ""]
-        for row, line in zip(shown, values, strict=True)
+        for row, line in zip(shown, values, strict=False)
     ]
+    cells += _over_seeds(rows, values)
+    worst = f"{columns[0]} is the worst group: {percent(mean[groups[0]])} (mean over tests)" if groups else ""
     return [
         Text(text),
-        Chart(name, "Accuracy by group", worst, chart),
+        Chart(
+            name, "Balanced accuracy by group", worst, heat_map(values[:TESTS_SHOWN], [r.label for r in shown], columns)
+        ),
         Table(("test", *columns, "images trained on"), cells),
     ]
+
+
+def _means(rows: list[dict[str, float]]) -> dict[str, float]:
+    return {name: fmean(row[name] for row in rows if name in row) for name in {name for row in rows for name in row}}
+
+
+def _over_seeds(rows: list[Row], values: list[list[float | None]]) -> list[list[str]]:
+    """A row of cells for each settings that several seeds were tested of: mean and standard deviation."""
+    alike: dict[str, list[list[float | None]]] = defaultdict(list)
+    for row, line in zip(rows, values, strict=True):
+        if row.settings:
+            alike[row.settings].append(line)
+    cells = []
+    for settings, lines in alike.items():
+        if len(lines) > 1:
+            columns = [
+                [math.nan if value is None else value for value in column] for column in zip(*lines, strict=True)
+            ]
+            said = [f"{percent(fmean(c))} ± {percent(stdev(c))}" if math.isfinite(sum(c)) else "" for c in columns]
+            cells.append([f"{settings}: mean ± standard deviation of {len(lines)}", *said, ""])
+    return cells

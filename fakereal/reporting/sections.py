@@ -37,7 +37,7 @@ def sections(found: Findings) -> list[Section]:
         ("search", "The search", study_blocks),
         ("confusion", "Confusion matrices", _confusions),
         ("gallery", "Errors, doubtful images and sure hits", gallery_blocks),
-        ("groups", "Accuracy by group", groups_blocks),
+        ("groups", "Balanced accuracy by group", groups_blocks),
         ("pairs", "Pairs of tests", _pairs),
         ("looks", "Looks at the test split", looks_blocks),
         ("elsewhere", "On other images", lambda found: _table(elsewhere_table(found))),

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -147,14 +147,6 @@ def left_out_for(run: Run, kept: Run) -> LeftOut:
         f"trained on other data ({run.provenance['data'].get('class')} {run.images.stored[:12]}; this report: "
         f"{kept.images.stored[:12]}). Report it by itself: runs={run.folder}",
     )
-
-
-def data_of_each(runs: Sequence[Run]) -> dict[Run, str]:
-    """By what the runs' data differ, as their command lines gave it; where that says nothing, the directory."""
-    keys = ("data", "data.root", "data.classes")
-    varied = [key for key in keys if len({run.overrides.get(key) for run in runs}) > 1]
-    said = {run: " ".join(f"{key}={run.overrides[key]}" for key in varied if key in run.overrides) for run in runs}
-    return {run: text or str(run.folder) for run, text in said.items()}
 
 
 def name_runs(runs: list[Run]) -> None:

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from fakereal import CLASSES
 from fakereal.evaluation.evaluation import PREVALENCES, Evaluation
-from fakereal.evaluation.groups import accuracy_of
+from fakereal.evaluation.groups import GROUPS_SHOWN, worst_first
 from fakereal.explanation.gallery import show_sheets
 from fakereal.explanation.sheets import Sheet
 from fakereal.presentation.plots import (
@@ -24,7 +24,6 @@ from fakereal.presentation.terminal import result_console
 from fakereal.runtime.text import printable
 
 FEWEST = 10  # images of a class to resample from
-GROUPS_SHOWN = 24  # on the terminal; groups.csv has all
 
 
 class Tables(NamedTuple):
@@ -65,7 +64,7 @@ def write_figures(
             float(evaluation.labels.mean()),
         )
     if groups:
-        figures["groups"] = groups_figure(sorted(groups, key=accuracy_of)[:GROUPS_SHOWN], len(groups))
+        figures["groups"] = groups_figure(worst_first(groups)[:GROUPS_SHOWN], len(groups))
     with SummaryWriter(str(out)) as board:
         for name, figure in figures.items():
             save_png(figure, out / f"{name}.png")
@@ -105,7 +104,7 @@ def _groups_table(groups: list[dict[str, Any]], metrics: dict[str, Any]) -> Tabl
         "auroc": "{:.4f}",
         "balanced_average_precision": "{:.4f}",
     }
-    for row in sorted(groups, key=accuracy_of)[:GROUPS_SHOWN] if more else groups:
+    for row in worst_first(groups)[:GROUPS_SHOWN] if more else groups:
         cells = ["-" if row[name] is None else form.format(row[name]) for name, form in figures.items()]
         if row["balanced_accuracy"] is not None:
             cells[2] = _interval(row, "balanced_accuracy", "{:.2%}")
@@ -127,8 +126,9 @@ def print_evaluation(
     look: int,
     entry: dict[str, Any],
     tables: Tables,
+    whose: str,
 ) -> None:
-    """All that a reader wants of a test."""
+    """All that a reader wants of a test; `whose`: where the threshold is from."""
     console = result_console()
     summary = Table(title="Test, with 95% intervals", title_justify="left", show_header=False, box=None)
     count = metrics["test/images"]
@@ -148,8 +148,7 @@ def print_evaluation(
     for prevalence in PREVALENCES:
         name = f"test/precision_fake_at_{prevalence:g}"
         summary.add_row(f"precision if {prevalence:.0%} are FAKE", _interval(metrics, name, "{:.2%}"))
-    whose = "the mean of the checkpoints'" if tables.ensemble else "as the checkpoint says"
-    summary.add_row("threshold", f"{evaluation.threshold:.4f}, {whose}")
+    summary.add_row("threshold", f"{evaluation.threshold:.6g}, {whose}")
     console.print(summary)
     if 0 < (fewest := int(min(n for n in evaluation.confusion().sum(1) if n))) < FEWEST:
         text = (
@@ -172,7 +171,7 @@ def print_evaluation(
         table = Table(*header, title="Other thresholds, chosen on validation", title_justify="left")
         for row in tables.operating_points:
             here = ["-" if row[name] is None else _interval(row, name, "{:.2%}") for name in ("fpr", "recall_fake")]
-            table.add_row(f"{row['threshold']:.6g}", f"at most {row['max_fpr']:.1%}", *here)
+            table.add_row(f"{row['threshold']:.9g}", f"at most {row['max_fpr']:.1%}", *here)
         console.print(table)
     if tables.groups:
         console.print(_groups_table(tables.groups, metrics))

@@ -16,8 +16,8 @@ from fakereal import CLASSES
 from fakereal.config.build import build
 from fakereal.config.schema import check
 from fakereal.evaluation.evaluation import Evaluation
-from fakereal.evaluation.groups import by_group, macro_means
-from fakereal.evaluation.operating import measured_at
+from fakereal.evaluation.groups import GROUPS_SHOWN, by_group, macro_means, worst_first
+from fakereal.evaluation.operating import OperatingPoint, measured_at
 from fakereal.explanation.gallery import Examined, make_gallery, write_gallery
 from fakereal.models.checkpoint import Loaded
 from fakereal.models.ensemble import combine, mean_threshold
@@ -71,9 +71,10 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     metrics |= seen_in_training(data, trained)
     metrics |= Images(data.images.digest, data.images.files_digest).named()
     names = [data.images.names[row] for row in split.rows]
-    group_of = group_names(data, names, cfg.group_depth)
-    groups = by_group(evaluation, group_of, np.isin(split.rows, trained) if len(trained) else None)
+    named = group_names(data, names, cfg.group_depth)
+    groups = by_group(evaluation, named, np.isin(split.rows, trained) if len(trained) else None)
     metrics |= {f"test/groups/{name}": figure for name, figure in macro_means(groups).items()}
+    metrics["group_depth"] = cfg.group_depth
     entry, look = record_look(Path(cfg.ledger), metrics, out)
     write_predictions(out / "predictions.csv", names, evaluation)
     for file in ("groups.png", "roc.png", "precision_recall.png"):  # of a test before
@@ -81,18 +82,20 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     tables = Tables(groups, measured_points(members, evaluation), each_member(members, probabilities, evaluation))
     tables.write(out)
     classifiers = [member.classifier for member in members]
-    examined = Examined(classifiers, evaluation, split, group_of if groups else [])
+    shown = [row["group"] for row in worst_first(groups)[:GROUPS_SHOWN]]
+    examined = Examined(classifiers, evaluation, split, named, shown)
     sheets = make_gallery(examined, cfg.gallery, trainer.strategy.root_device)
     write_gallery(out / "gallery", sheets, examined)
     write_figures(evaluation, metrics, groups, sheets, out)
     write_json(out / "provenance.json", provenance(trainer, data, list(HydraConfig.get().overrides.task)))
     write_json(out / "metrics.json", metrics | {"look": look})
-    print_evaluation(evaluation, metrics, out, look, entry, tables)
+    whose = "as the checkpoint says" if len(members) == 1 else "the mean of the checkpoints'"
+    print_evaluation(evaluation, metrics, out, look, entry, tables, "given" if cfg.threshold else whose)
     far.tell()
     return metrics
 
 
-def measured_points(members: list[Loaded], evaluation: Evaluation) -> list[dict[str, Any]]:
+def measured_points(members: list[Loaded], evaluation: Evaluation) -> list[OperatingPoint]:
     """What the operating points chosen on validation come to here; none of several members: their mean has none."""
     if len(members) > 1:
         return []

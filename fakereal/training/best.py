@@ -12,7 +12,7 @@ from fakereal.data.datamodule import ImageDataModule
 from fakereal.data.split import fingerprints
 from fakereal.evaluation.calibration import Calibration, Fitted, sigmoid
 from fakereal.evaluation.evaluation import Evaluation
-from fakereal.evaluation.operating import operating_points
+from fakereal.evaluation.operating import OperatingPoint, operating_points
 from fakereal.models.checkpoint import file_digest
 from fakereal.models.classifier import Classifier
 from fakereal.models.far import eager_head_inputs
@@ -106,7 +106,7 @@ def fingerprints_of(data: ImageDataModule) -> torch.Tensor:
     return torch.from_numpy(np.unique(fingerprints(data.images.table["pixel_hash"][rows])))
 
 
-def keep(fitted: Fitted, points: list[dict[str, Any]], reference: Reference, trained: torch.Tensor, path: str) -> None:
+def keep(fitted: Fitted, points: list[OperatingPoint], reference: Reference, trained: torch.Tensor, path: str) -> None:
     """Writes temperature, threshold, other thresholds, what the images were like and which they were into best.ckpt."""
     checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     found = {**vars(fitted), "operating_points": points, "reference": reference.plain()}

@@ -69,7 +69,7 @@ def show_gallery(trainer: L.Trainer, classifier: Any) -> None:
     val = trainer.val_dataloaders.dataset  # in its order, of which trainer.limit_val_batches may leave some out
     seen = Split(val.images, val.rows[: len(labels)])
     evaluation = Evaluation(labels, sigmoid(logits / classifier.temperature), classifier.threshold)
-    sheets = make_gallery(Examined([classifier], evaluation, seen, []), GALLERY, trainer.strategy.root_device)
+    sheets = make_gallery(Examined([classifier], evaluation, seen), GALLERY, trainer.strategy.root_device)
     show_sheets(board, "val", sheets, trainer.global_step)
     board.flush()
 

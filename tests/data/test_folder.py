@@ -248,6 +248,17 @@ def test_images_are_grouped_by_what_tells_more_than_split_and_class(tmp_path, wo
     assert [data.group_of(name) for name in held] == expected
 
 
+def test_of_several_roots_the_folders_above_do_not_group(tmp_path, image_tree):
+    roots = []
+    for number, generator in enumerate(("sd", "gan")):
+        root = tmp_path / "photos" / f"{generator}_set"
+        image_tree(root / "x", 3, splits=(), offset=number)
+        roots.append(root)
+    data = folder(roots, classes={"photos": "real"})
+    groups = {data.group_of(name).removeprefix(f"{tmp_path.as_posix()}/") for name in data.images.names}
+    assert groups == {"photos/sd_set/x", "photos/gan_set/x"}
+
+
 def test_folders_are_splits_as_the_user_says(tmp_path, image_tree, caplog):
     tree = image_tree(tmp_path / "tree", 10, splits=("train", "val", "later"))
     plain = folder(tree)

@@ -60,7 +60,7 @@ def test_a_test_uses_the_thresholds_of_validation_and_a_card_names_them(run, tra
 
     exported = run("export", f"ckpt_path={best}", "format=safetensors", "hydra.run.dir=exported")
     assert exported.code == 0, exported.text
-    assert f"| 10.0% | {threshold:.6g} |" in (tmp_path / "exported" / "model_card.md").read_text()
+    assert f"| 10.0% | {threshold:.9g} |" in (tmp_path / "exported" / "model_card.md").read_text()
     assert load_classifier(tmp_path / "exported" / "model.safetensors").operating_points == chosen
     other = shutil.copy(best, tmp_path / "other.ckpt")
     content = torch.load(other, weights_only=True)

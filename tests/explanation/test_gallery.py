@@ -72,7 +72,7 @@ def test_groups_have_sheets_of_their_own_and_none_is_none(run, image_tree, tmp_p
     assert {sheet["group"] for sheet in sheets[1:]} >= {"airplane", "bird", "truck"}
     with (tmp_path / "tested" / "groups.csv").open() as file:
         rows = list(csv.DictReader(file))
-    accuracy = {row["group"]: float(row["accuracy"]) for row in rows}
+    accuracy = {row["group"]: float(row["balanced_accuracy"]) for row in rows}
     assert [accuracy[sheet["group"]] for sheet in sheets[1:]] == sorted(accuracy.values()), "the least accurate first"
     for sheet in sheets:
         assert (folder / sheet["file"]).exists()

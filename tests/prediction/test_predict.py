@@ -3,14 +3,18 @@
 import csv
 import io
 import json
+import shutil
 import signal
 import sys
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from fakereal.models.checkpoint import load_classifier
+from fakereal.prediction.answers import Answer
+from fakereal.prediction.predictions import Predictions
 
 CPU = "trainer.accelerator=cpu"
 
@@ -197,13 +201,11 @@ def test_what_was_done_stays_when_it_is_stopped_and_the_same_command_goes_on(
 ):
     finished = stopped(number)
     assert finished.code == code and "Stopped after 4 images" in finished.text
-    assert "the same command with hydra.run.dir=out goes on" in finished.text.replace(f"{tmp_path}/", "")
+    assert f"goes on there with hydra.run.dir={tmp_path / 'out'}" in finished.text
     assert not (tmp_path / "out" / "predictions.csv").exists()
     part = tmp_path / "out" / "predictions.csv.part"
     with part.open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 4
-    with part.open("a", newline="") as file:
-        file.write("in/004 (a).png,,0.1,REAL,,\r\nin/005 (a).png,,0.")  # as a killed command may leave it
     finished = run("predict", f"ckpt_path={checkpoint}", *ASKED, "json=true")
     assert finished.code == 0 and "Going on after 4 images" in finished.text and not part.exists()
     assert finished.text.count("prob_fake") == 3 and "004 (a).png" in finished.text
@@ -216,35 +218,72 @@ def test_what_was_done_stays_when_it_is_stopped_and_the_same_command_goes_on(
     assert [path.name for path in (tmp_path / "out").glob("*.part*")] == []
 
 
-def test_answers_to_another_question_or_about_other_images_are_not_gone_on_with(
+def test_answers_to_another_question_or_about_other_images_are_kept_and_not_gone_on_with(
     run, stopped, checkpoint, table, tmp_path
 ):
     assert stopped(signal.SIGTERM).code == 143
-    finished = run("predict", f"ckpt_path={checkpoint}", *ASKED, "threshold=0.9")
-    assert finished.code == 0 and "are to another question: they are asked for anew" in finished.text
-    assert len(table(tmp_path / "out")) == 7
-    assert stopped(signal.SIGTERM).code == 143
-    (tmp_path / "in" / "001 (a).png").rename(tmp_path / "in" / "z.png")
     part = tmp_path / "out" / "predictions.csv.part"
     before = part.read_bytes()
+    finished = run("predict", f"ckpt_path={checkpoint}", *ASKED, "threshold=0.9")
+    assert finished.code == 1 and "of another question: threshold 0." in finished.text and "now 0.9" in finished.text
+    (tmp_path / "in" / "001 (a).png").rename(tmp_path / "in" / "z.png")
     finished = run("predict", f"ckpt_path={checkpoint}", *ASKED)
-    assert finished.code == 1 and "image 2 was in/001 (a).png; now it is in/002 (a).png" in finished.text
+    assert finished.code == 1 and "number 2 was in/001 (a).png, now it is in/002 (a).png" in finished.text
+    assert "goes on there" not in finished.text
+    for path in (tmp_path / "in").glob("00*"):
+        if path.name != "000 (a).png":
+            path.unlink()
+    (tmp_path / "in" / "z.png").rename(tmp_path / "in" / "001 (a).png")
+    finished = run("predict", f"ckpt_path={checkpoint}", *ASKED)
+    assert finished.code == 1 and "number 3 was in/002 (a).png, now there is none" in finished.text
+    (tmp_path / "out" / "predictions.json.part").unlink()
+    finished = run("predict", f"ckpt_path={checkpoint}", *ASKED)
+    assert finished.code == 1 and "question not known" in finished.text
     assert "Traceback" not in finished.text and part.read_bytes() == before, "nothing is lost"
-    for name in ("000", "002", "003", "004"):
-        (tmp_path / "in" / f"{name} (a).png").unlink()
-    (tmp_path / "in" / "z.png").rename(tmp_path / "in" / "000 (a).png")
-    shorter = run("predict", f"ckpt_path={checkpoint}", *ASKED)
-    assert shorter.code == 1 and "image 2 was in/001 (a).png; now it is in/005 (a).png" in shorter.text
     part.unlink()
-    assert run("predict", f"ckpt_path={checkpoint}", *ASKED).code == 0 and len(table(tmp_path / "out")) == 3
+    assert run("predict", f"ckpt_path={checkpoint}", *ASKED).code == 0 and len(table(tmp_path / "out")) == 2
 
 
-def test_a_stopped_command_that_had_answered_all_ends(run, stopped, checkpoint, table, tmp_path):
+def test_it_goes_on_with_smaller_batches_and_another_copy_of_the_checkpoint(run, stopped, checkpoint, table, tmp_path):
     assert stopped(signal.SIGTERM).code == 143
     for name in ("004", "005", "006"):
         (tmp_path / "in" / f"{name} (a).png").unlink()
-    finished = run("predict", f"ckpt_path={checkpoint}", *ASKED)
-    assert finished.code == 0 and len(table(tmp_path / "out")) == 4, finished.text
+    copy = shutil.copy(checkpoint, tmp_path / "copy.ckpt")
+    finished = run("predict", f"ckpt_path={copy}", *ASKED, "data.batch_size=1")
+    assert finished.code == 0 and "Going on after 4 images" in finished.text, "all were answered"
+    assert len(table(tmp_path / "out")) == 4
+
+
+def test_two_commands_do_not_write_to_one_directory(run, stopped, checkpoint, tmp_path):
+    assert stopped(signal.SIGTERM).code == 143
+    with FileLock(tmp_path / "out" / ".predicting.lock"):
+        refused = run("predict", f"ckpt_path={checkpoint}", *ASKED)
+    assert refused.code == 1 and "another process is predicting there" in refused.text
+    assert (tmp_path / "out" / "predictions.csv.part").exists()
+
+
+def test_whatever_a_killed_command_left_is_cut_to_whole_batches(tmp_path):
+    question = {"checkpoint_digest": ["0"], "tta": ["none"], "threshold": 0.5, "precision": "32-true"}
+    names = ["a.png", 'b "x",\r\n.png', "c\udcff.png", "d.png", "e.png"]
+    answers = [Answer.of(name, 0.25 + number / 10, 0.5) for number, name in enumerate(names)]
+    with Predictions(tmp_path, question, 2) as predictions:
+        predictions.write(answers)
+    whole = (tmp_path / "predictions.csv").read_bytes()
+    said = (tmp_path / "predictions.json").read_bytes()
+    kept_at = []
+    for end in range(len(whole) + 1):
+        (tmp_path / "predictions.csv.part").write_bytes(whole[:end])
+        (tmp_path / "predictions.json.part").write_bytes(said)
+        with Predictions(tmp_path, question, 2) as predictions:
+            kept_at.append(predictions.kept)
+            predictions.write(answers[predictions.kept :])
+            assert predictions.counts == {"REAL": 3, "FAKE": 2}
+        assert (tmp_path / "predictions.csv").read_bytes() == whole
+    assert sorted(kept_at) == kept_at and {*kept_at} == {0, 2, 4}
+    (tmp_path / "predictions.csv.part").write_bytes(whole.replace(b"d.png", b"\r\nd.png"))
+    (tmp_path / "predictions.json.part").write_bytes(said)
+    with Predictions(tmp_path, question, 2) as predictions:
+        assert predictions.kept == 2, "up to a row that is none"
 
 
 @pytest.mark.parametrize(
