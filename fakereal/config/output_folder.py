@@ -1,5 +1,6 @@
-"""A folder for output that cannot be had is told before any work, not by a traceback of Hydra's."""
+"""A folder for output that cannot be had, or is another command's, is told before any work."""
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from fakereal.runs.folders import TRAINS, command_of
 from fakereal.runtime.text import printable
 
 BLOCK = 4096  # bytes
@@ -23,10 +25,23 @@ class OutputFolder(Callback):
             folder = config.hydra.run.dir
         finally:
             known.cfg = before
+        _refuse_anothers(Path(folder), config.hydra.job.config_name)
         _try("hydra.run.dir", folder)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         _try("hydra.sweep.dir", config.hydra.sweep.dir)
+
+
+def _refuse_anothers(folder: Path, command: str) -> None:
+    """Ends the process where another command's results lie: some would be replaced, and its settings all."""
+    if not os.path.isfile(folder / ".hydra" / "hydra.yaml"):  # unlike Path's, False for whatever cannot be a path too
+        return
+    owner = command_of(folder)
+    if owner != command and not {owner, command} <= TRAINS:
+        raise SystemExit(
+            f"hydra.run.dir={printable(folder)} holds what fakereal.{owner} left, which fakereal.{command} would "
+            "damage. Give another directory."
+        )
 
 
 def _try(key: str, folder: str) -> None:

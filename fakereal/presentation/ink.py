@@ -1,5 +1,9 @@
 """How charts in pages look: in the ink of the text around them, with axes and labels that stay readable."""
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
@@ -26,6 +30,14 @@ def logarithmic(axes: Axes) -> None:
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:,.4g}")
     axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+@contextmanager
+def any_letters() -> Iterator[None]:
+    """Within it matplotlib draws boxes for letters that no font at hand has, without a warning for each."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from", UserWarning)
+        yield
 
 
 def cut(text: str, length: int = 60) -> str:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from fakereal import CLASSES
 from fakereal.evaluation.calibration import calibration_error, reliability
 from fakereal.evaluation.intervals import wilson
-from fakereal.presentation.ink import cut
+from fakereal.presentation.ink import any_letters, cut
 from fakereal.runtime.text import printable
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#777777"  # Okabe & Ito's colour-blind-safe palette
@@ -126,7 +126,8 @@ def _reach(row: dict[str, Any], name: str) -> tuple[float, float, float]:
 
 def save_png(figure: Figure, path: Path) -> Path:
     """Writes the figure; returns the path."""
-    figure.savefig(path)
+    with any_letters():
+        figure.savefig(path)
     return path
 
 

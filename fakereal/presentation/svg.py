@@ -7,6 +7,8 @@ from html import escape
 import matplotlib
 from matplotlib.figure import Figure
 
+from fakereal.presentation.ink import any_letters
+
 
 def inline_svg(figure: Figure, name: str, title: str, description: str, ink: str) -> str:
     """An `<svg>` element: text as text, its ids its own, `ink` as the colour of the text around it.
@@ -14,7 +16,7 @@ def inline_svg(figure: Figure, name: str, title: str, description: str, ink: str
     `title` and `description` are what a screen reader says.
     """
     buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}), any_letters():
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]

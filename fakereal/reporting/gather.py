@@ -14,14 +14,13 @@ from fakereal.data.progress import bar
 from fakereal.reporting.baselines import Baselines, read_baselines
 from fakereal.reporting.comparisons import COMPARED, Pairs, compare
 from fakereal.runs.curves import Curve, read_curves
-from fakereal.runs.folders import command_of, expand, results_below
+from fakereal.runs.folders import TRAINS, command_of, expand, results_below
 from fakereal.runs.ledger import looks_at, members_of
 from fakereal.runs.settings import Group, by_settings, label, ranked, varied_keys
 from fakereal.runs.tested import Joined, Tested, data_of, join, read_tests
 from fakereal.runs.trained import LeftOut, Run, left_out_for, name_runs, of_one_dataset, read_runs
 from fakereal.runtime.errors import UserError
 
-TRAINS = ("train", "tune")
 STRANGER = "a test result of a checkpoint that belongs to no run in this report"
 
 

@@ -28,6 +28,17 @@ def test_a_folder_for_output_that_cannot_be_had(run, tmp_path, given, more, why)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["precious"]
 
 
+def test_a_folder_in_which_another_commands_results_lie(run, trained_run, tmp_path):
+    folder = trained_run()
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    best = f"ckpt_path={folder / 'checkpoints' / 'best.ckpt'}"
+    for command, *words in (("predict", best, "images=in"), ("test", best), ("explore", "data=synthetic"), ("report",)):
+        refused = run(command, *words, "hydra.run.dir=run")
+        assert refused.code == 1, refused.text
+        assert f"hydra.run.dir=run holds what fakereal.train left, which fakereal.{command} would" in refused.text
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
 def test_an_interrupt_that_lightning_made_an_exit_of(capsys):
     def interrupted():
         try:

@@ -185,7 +185,8 @@ def test_folders_that_nothing_names_are_refused_with_what_to_paste(tmp_path, ima
     assert said == {"drawings": "ignore", "sd 1.5, (new)": "ignore"}
     data = folder(root, classes=said)
     assert len(data.images.table) == 12 and data.settings["classes"] == said
-    assert "5 images in folders that data.classes= says to ignore" in caplog.text
+    assert "5 images in folders that data.classes= says to ignore: drawings (3), sd 1.5, (new) (2)" in caplog.text
+    assert "hold no image" not in caplog.text
     assert len(folder(root, classes=said | {"drawings": "fake"}).images.table) == 15
 
 
@@ -195,6 +196,7 @@ def test_a_name_of_no_folder_is_told(tmp_path, image_tree, caplog):
         root=str(tree), size=32, classes={"Real": "Real", "Fake": "FAKE", "typo": "fake", "gone": "ignore"}
     ).prepare_data()
     assert "data.classes= names folders that contain no image: typo\n" in caplog.text
+    assert "data.classes= says to ignore folders that hold no image: gone\n" in caplog.text
 
 
 def test_it_says_which_words_it_took_for_the_classes(tmp_path, image_tree, caplog):

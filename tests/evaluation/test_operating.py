@@ -36,6 +36,37 @@ def test_limits_that_allow_hardly_an_image_have_no_threshold(real, limits):
     assert [point["max_fpr"] for point in operating_points(labels, p)] == limits
 
 
+def test_there_are_none_without_both_classes_or_numbers_or_where_none_keeps_the_limit():
+    labels, p = drawn(2_000)
+    assert operating_points(np.zeros(2_000), p) == operating_points(np.ones(2_000), p) == []
+    assert operating_points(labels, np.where(np.arange(2_000) == 5, np.nan, p)) == []
+    certain = np.where((labels == 0) & (np.arange(2_000) % 20 < 2), 1.0, p)  # a tenth of REAL
+    assert [point["max_fpr"] for point in operating_points(labels, certain)] == [0.1]
+
+
+def test_probabilities_near_one_have_thresholds_that_can_be_given():
+    labels, p = drawn(20_000)
+    near = 1 / (1 + np.exp(-(np.log(p / (1 - p)) * 2 + 10)))
+    for point in operating_points(labels, near):
+        given = float(f"{point['threshold']:.9g}")
+        assert given < 1
+        [again] = measured_at([(point["max_fpr"], given)], labels, near.astype(np.float32))
+        assert again["fpr"] == point["fpr"] and again["recall_fake"] == point["recall_fake"]
+
+
+@pytest.mark.filterwarnings("ignore:No positive samples")
+def test_a_checkpoint_of_a_validation_without_fakes_can_be_loaded(run, image_tree, tmp_path):
+    tree = image_tree(tmp_path / "tree", 60, splits=("train", "val"))
+    for number, path in enumerate(sorted((tree / "val" / "FAKE").iterdir())):
+        if number:
+            path.unlink()
+    words = ("data=folder", f"data.root={tree}", "data.size=32", "data.batch_size=50", "model=lenet", "threads=1")
+    short = ("trainer.limit_val_batches=1", "trainer.max_epochs=1", "data.test_fraction=0", "hydra.run.dir=run")
+    trained = run("train", *words, *short)
+    assert trained.code == 0, trained.text
+    assert load_classifier(tmp_path / "run" / "checkpoints" / "best.ckpt").operating_points == []
+
+
 def test_of_one_class_the_other_share_is_not_defined():
     [row] = measured_at([(0.1, 0.5)], np.ones(4), np.array([0.1, 0.5, 0.6, 0.9]))
     assert row["fpr"] is row["fpr_low"] is None and row["recall_fake"] == 0.75

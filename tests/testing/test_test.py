@@ -11,6 +11,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from fakereal.evaluation.evaluation import Evaluation
+from fakereal.presentation.plots import groups_figure
 
 
 @pytest.fixture
@@ -204,7 +205,16 @@ def test_figures_by_generator(run, trained_run, image_tree, tmp_path, shared_rea
     metrics = json.loads((tmp_path / "tested" / "metrics.json").read_text())
     mean = np.mean([float(groups[name]["auroc"]) for name in ("gan", "sd")])
     assert metrics["test/groups/count"] == 2 and metrics["test/groups/auroc"] == pytest.approx(mean)
-    assert "mean of 2" in finished.text and ("compared with the 20" in finished.text) == shared_real
+    [cells] = [line.split("│")[1:-1] for line in finished.text.splitlines() if "mean of 2" in line]
+    means = [cell.strip() for cell in cells if cell.strip()]
+    names = ("balanced_accuracy", "auroc", "balanced_average_precision")
+    values = [metrics[f"test/groups/{name}"] for name in names]
+    assert means[1:] == [f"{values[0]:.2%}", *(f"{value:.4f}" for value in values[1:])]
+    [titles] = [line.split("┃")[1:-1] for line in finished.text.splitlines() if "balanced accuracy" in line]
+    assert [title.strip() for title, cell in zip(titles, cells, strict=True) if cell.strip()] == [
+        *("group", "balanced accuracy", "AUROC", "balanced AP"),
+    ]
+    assert ("compared with the 20" in finished.text) == shared_real
     assert (tmp_path / "tested" / "groups.png").exists()
     sheets = json.loads((tmp_path / "tested" / "gallery" / "gallery.json").read_text())["sheets"]
     assert {sheet["group"] for sheet in sheets[1:]} == set(groups)
@@ -214,6 +224,32 @@ def test_figures_by_generator(run, trained_run, image_tree, tmp_path, shared_rea
         assert {row["group"] for row in csv.DictReader(file)} == {"gan/cats", "gan/dogs", "sd", *own}
     refused = run("test", *words, "group_depth=0")
     assert refused.code == 1 and "group_depth" in refused.text and "Traceback" not in refused.text
+
+
+def test_the_figure_of_groups_draws_each_share_at_its_row():
+    rows = [
+        {"group": "a", "recall_real": 0.9, "recall_real_low": 0.8, "recall_real_high": 0.95, "recall_fake": 0.4}
+        | {"recall_fake_low": 0.3, "recall_fake_high": 0.5, "auroc": 0.7},
+        {"group": "b", "recall_real": None, "recall_fake": 0.6, "recall_fake_low": 0.5, "recall_fake_high": 0.8}
+        | {"auroc": None},
+    ]
+    [axes] = groups_figure(rows, 7).axes
+    drawn = {held.get_label(): held[0].get_xydata().round(2).tolist() for held in axes.containers}
+    assert drawn == {"REAL called REAL": [[0.9, -0.13]], "FAKE called FAKE": [[0.4, 0.13], [0.6, 1.13]]}
+    spans = [line.get_segments() for held in axes.containers for line in held[2]]
+    assert [[round(x, 2) for x, _ in ends] for ends in spans[1]] == [[0.3, 0.5], [0.5, 0.8]]
+    [area] = [line for line in axes.lines if line.get_label() == "AUROC"]
+    assert area.get_xydata().tolist() == [[0.7, 0.0]]
+    assert [text.get_text() for text in axes.get_yticklabels()] == [
+        "a",
+        "b",
+    ] and "2 least accurate of 7" in axes.get_title()
+
+
+def test_a_threshold_that_was_given_is_not_called_the_checkpoints(run, trained_run):
+    best = f"ckpt_path={trained_run() / 'checkpoints' / 'best.ckpt'}"
+    assert "0.9, given" in run("test", best, "threshold=0.9").text
+    assert "as the checkpoint says" in run("test", best).text
 
 
 def test_images_of_training_are_known_among_others_by_their_pixels(run, quick, image_tree, tmp_path):

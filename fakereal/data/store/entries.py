@@ -54,7 +54,8 @@ class Entries:
     def _forget(self) -> None:
         self.unlabelled: Counter[str] = Counter()  # by folder
         self.labelled: set[str] = set()  # folders
-        self.unsplit = self.ignored = 0
+        self.ignored: Counter[str] = Counter()  # by the folder name that says so
+        self.unsplit = 0
 
     @property
     def done(self) -> int:
@@ -87,7 +88,7 @@ class Entries:
             return False
         self.labelled.add(name.rpartition("/")[0])
         if label == IGNORED:
-            self.ignored += 1
+            self.ignored[self.names.deciding(name)] += 1
         elif self.need_split and split == UNSPLIT:
             self.unsplit += 1
         else:
@@ -148,6 +149,8 @@ class Entries:
         """Logs which files were passed over."""
         for sentence in self._left_out():
             log.info("Left out: %s", sentence)
+        if none := [name for name, label in self.names.given.items() if label == IGNORED and name not in self.ignored]:
+            log.warning("data.classes= says to ignore folders that hold no image: %s", ", ".join(map(printable, none)))
 
     def _left_out(self) -> list[str]:
         sentences = []
@@ -158,7 +161,8 @@ class Entries:
                 "'data.classes={NAME: real, OTHER: fake, MORE: ignore}'."
             )
         if self.ignored:
-            sentences.append(f"{self.ignored:,} images in folders that data.classes= says to ignore.")
+            said = f"{self.ignored.total():,} images in folders that data.classes= says to ignore"
+            sentences.append(f"{said}: {_commonest(self.ignored, 50)}.")
         if self.unsplit:
             sentences.append(
                 f"{self.unsplit} images are in no folder named train or test. "
