@@ -17,7 +17,8 @@ from fakereal.runtime.errors import UserError
 from fakereal.runtime.text import printable
 
 log = logging.getLogger(__name__)
-Said = Literal["real", "fake", "ignore", "Real", "Fake", "Ignore", "REAL", "FAKE", "IGNORE"]
+ClassWord = Literal["real", "fake", "ignore", "Real", "Fake", "Ignore", "REAL", "FAKE", "IGNORE"]
+SplitWord = Literal["train", "val", "test", "Train", "Val", "Test", "TRAIN", "VAL", "TEST"]
 
 
 class Folder(ImageDataModule):
@@ -35,8 +36,8 @@ class Folder(ImageDataModule):
         root: str | Sequence[str] | None = None,
         real: Sequence[str] = REAL_NAMES,
         fake: Sequence[str] = FAKE_NAMES,
-        classes: dict[str | int, Said] | None = None,
-        splits: dict[str | int, Literal["train", "val", "test"]] | None = None,
+        classes: dict[str | int, ClassWord] | None = None,
+        splits: dict[str | int, SplitWord] | None = None,
         **common: Any,
     ):
         super().__init__(**common)

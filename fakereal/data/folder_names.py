@@ -40,7 +40,7 @@ class FolderNames:
         self.labels |= {name.lower(): CLASSES.index("FAKE") for name in fake}
         numbers = {"ignore": IGNORED, **{cls.lower(): label for label, cls in enumerate(CLASSES)}}
         self.given = {str(name).lower(): numbers[said.lower()] for name, said in (classes or {}).items()}
-        self.given_splits = {str(name).lower(): SPLITS.index(said) for name, said in (splits or {}).items()}
+        self.given_splits = {str(name).lower(): SPLITS.index(said.lower()) for name, said in (splits or {}).items()}
         self.splits = SPLIT_NAMES | self.given_splits
         self._said: dict[str, tuple[int, int | None]] = {}  # by folder
 

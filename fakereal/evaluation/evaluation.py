@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-from torchmetrics.functional.classification import binary_precision_recall_curve, binary_roc
 
 from fakereal import CLASSES
 from fakereal.evaluation.calibration import brier, calibration_error, fpr_at_tpr, log_losses, precision_at
@@ -124,6 +122,9 @@ class Evaluation:
 
     def curves(self) -> dict[str, np.ndarray]:
         """`fpr` and `tpr` of the ROC curve, `precision` and `recall` of the precision-recall curve."""
+        import torch  # here: reports import this module, and have no need of torch
+        from torchmetrics.functional.classification import binary_precision_recall_curve, binary_roc
+
         p, y = torch.from_numpy(self.probabilities), torch.from_numpy(self.labels.astype(np.int64))
         fpr, tpr, _ = binary_roc(p, y)
         precision, recall, _ = binary_precision_recall_curve(p, y)

@@ -1,22 +1,20 @@
 """Figures by group of images: by generator, category or CIFAR class."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from fakereal.evaluation.evaluation import Evaluation
 from fakereal.evaluation.intervals import auroc_interval, of_two_rates, wilson
 from fakereal.evaluation.ranking import area_between, balanced_average_precision
-
-if TYPE_CHECKING:
-    from fakereal.evaluation.evaluation import Evaluation  # which imports torch
 
 GROUPS_SHOWN = 24  # where people look, the worst; groups.csv has all
 RATES = ("accuracy", "recall_real", "recall_fake")
 SCORES = ("balanced_accuracy", "auroc", "balanced_average_precision")  # these need images of both classes
 
 
-def by_group(evaluation: "Evaluation", groups: Sequence[str], seen: np.ndarray | None = None) -> list[dict[str, Any]]:
+def by_group(evaluation: Evaluation, groups: Sequence[str], seen: np.ndarray | None = None) -> list[dict[str, Any]]:
     """A row for each group, sorted by name; none where the groups tell no more than the classes do.
 
     `groups`: of each image (N,). `seen`: mask (N,) of images that were trained on, which are counted. `accuracy`,
@@ -78,7 +76,7 @@ class _Real(NamedTuple):
     right: int
 
     @classmethod
-    def of(cls, evaluation: "Evaluation", right: np.ndarray, rows: np.ndarray) -> "_Real":
+    def of(cls, evaluation: Evaluation, right: np.ndarray, rows: np.ndarray) -> "_Real":
         return cls(np.sort(evaluation.probabilities[rows]), int(right[rows].sum()))
 
 

@@ -49,7 +49,7 @@ class Data(_Data):
     images: str  # a digest
 
 
-class Said(TypedDict):
+class CheckpointMetadata(TypedDict):
     """What a checkpoint says of itself, beside `reference` and `trained`."""
 
     __pydantic_config__ = ConfigDict(extra="allow")
@@ -115,7 +115,7 @@ def read_checkpoint(path: str | Path, key: str = "ckpt_path") -> dict[str, Any]:
     if not isinstance(checkpoint, dict) or not {"fakereal", "state_dict", "hyper_parameters"} <= set(checkpoint):
         raise UserError(f"{key}={path} was not written by fakereal.train. (For a backbone's weights: model.weights.)")
     try:
-        ours = TypeAdapter(Said).validate_python(checkpoint["fakereal"], strict=True)
+        ours = TypeAdapter(CheckpointMetadata).validate_python(checkpoint["fakereal"], strict=True)
     except ValidationError as error:
         where = ".".join(map(str, ("fakereal", *error.errors()[0]["loc"])))
         raise UserError(f"{key}={path} was altered: its {where} is not valid. Copy it again.") from error

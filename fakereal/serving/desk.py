@@ -124,10 +124,9 @@ def programs(desk: Desk, uploads: Uploads) -> FastAPI:
 
 
 def plain(judged: Judged, name: str, judge: Judge) -> dict[str, Any]:
-    """As predict's JSON, with `name` for `path`, and what else the page says in words."""
+    """As predict's JSON, with `name` for `path`, and what the page says of how the file was read."""
     said = json.loads(judged.answer.json())
     said = {"name": said.pop("path"), **said}
     if "error" in said:
         return said
-    more = {"checkpoint": name, "far_from_training": judged.far, "notes": judged.notes}
-    return said | more
+    return said | {"checkpoint": name, "notes": judged.notes}

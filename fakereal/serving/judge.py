@@ -21,9 +21,16 @@ from fakereal.models.ensemble import Ensemble, resize_of
 from fakereal.models.far import eager_head_inputs
 from fakereal.models.reference import pixel_statistics, unit
 from fakereal.prediction.answers import Answer
+from fakereal.prediction.distance import WORDS
 from fakereal.prediction.question import Batch, answer
 from fakereal.serving.limits import Limits
 
+# In what an image lies far from those of training, for people; for programs, as `predict` has it, they are WORDS.
+FAR = {
+    "size": "its size or shape (training: {usual})",
+    "features": "what the network makes of it",
+    "pixels": "its colours or sharpness",
+}
 SIDE = 384  # pixels of a picture's longer side, at most
 
 
@@ -80,8 +87,13 @@ class Judge:
         judged = [Judged(said, notes) for said, (_, notes) in zip(answers, read, strict=True)]
         good = [number for number, (image, _) in enumerate(read) if isinstance(image, Decoded)]
         facts = [read[number][0].facts for number in good]
-        for number, sentences in zip(good, self._far(facts, batch.pixels, features), strict=True):
-            judged[number].far = sentences
+        odd = self._far(facts, batch.pixels, features)
+        usual = reference.usual_sizes() if odd else ""
+        for place, number in enumerate(good):
+            by = {name for name, mask in odd.items() if mask[place]}
+            judged[number].far = [said.format(usual=usual) for name, said in FAR.items() if name in by]
+            if odd:
+                judged[number].answer = answers[number]._replace(far=WORDS["size" in by, bool(by - {"size"})])
         if pictures:
             for number in good:
                 if not answers[number].error:
@@ -104,26 +116,17 @@ class Judge:
         except BadImage as error:
             return error.with_traceback(None), []
 
-    def _far(self, facts: list[Facts], pixels: torch.Tensor, features: torch.Tensor | None) -> list[list[str]]:
-        """For each image that could be read, in what it lies far from those of training."""
-        said: list[list[str]] = [[] for _ in facts]
+    def _far(self, facts: list[Facts], pixels: torch.Tensor, features: torch.Tensor | None) -> dict[str, np.ndarray]:
+        """Of what is known: which of the images that could be read (N,) lie far from those of training by it."""
         reference = self.knowing.reference if self.knowing and facts else None
         if reference is None:
-            return said
+            return {}
         sizes = np.array([(fact.width, fact.height) for fact in facts]).T
-        odd = {"sizes": reference.far_sizes(*sizes)}
+        odd = {"size": reference.far_sizes(*sizes)}
         if features is not None:
             odd["features"] = reference.features.far(unit(features)).numpy()
             odd["pixels"] = reference.pixels.far(pixel_statistics(pixels)).numpy()
-        words = {
-            "sizes": f"its size or shape (training: {reference.usual_sizes()})",
-            "features": "what the network makes of it",
-            "pixels": "its colours or sharpness",
-        }
-        for name, mask in odd.items():
-            for sentences in (said[number] for number in np.flatnonzero(mask)):
-                sentences.append(words[name])
-        return said
+        return odd
 
     def _picture(self, judged: Judged, data: bytes, image: Decoded) -> None:
         own = open_image(data)[1]

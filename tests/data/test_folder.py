@@ -265,7 +265,7 @@ def test_folders_are_splits_as_the_user_says(tmp_path, image_tree, caplog):
     tree = image_tree(tmp_path / "tree", 10, splits=("train", "val", "later"))
     plain = folder(tree)
     assert {len(plain.splits[name]) for name in ("train", "test")} == {8, 32} and len(plain.splits["val"]) == 20
-    said = {"Val": "test", "later": "val"}
+    said = {"Val": "TEST", "later": "val"}
     data = folder(tree, splits=said)
     for split, name in (("train", "train"), ("val", "later"), ("test", "val")):
         assert {path.split("/")[0] for path in names(data, split)} == {name}

@@ -3,7 +3,6 @@
 import csv
 import json
 import math
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -59,27 +58,26 @@ def test_detectors_trained_on_different_generators_are_tested_on_both(run, tree,
 
 
 def test_runs_of_one_data_set_stand_in_order_and_other_tables_are_passed_over(run, tree, tmp_path):
-    trained = run("train", "--multirun", *TINY, f"data.root={tree}", "seed=0,1,2", "hydra.sweep.dir=outputs/sweep")
+    trained = run("train", "--multirun", *TINY, f"data.root={tree}", "seed=0,1", "hydra.sweep.dir=outputs/sweep")
     assert trained.code == 0, trained.text
     tests = tmp_path / "outputs" / "test"
-    for job in range(3):
+    for job in range(2):
         words = (f"ckpt_path=outputs/sweep/{job}/checkpoints/best.ckpt", f"hydra.run.dir={tests / str(job)}")
         assert run("test", *words, "threads=1").code == 0
     assert run("report", "runs=outputs", "resamples=100", "hydra.run.dir=report").code == 0
     header, *rows, over = section((tmp_path / "report" / "report.md").read_text())
-    assert [row[0].split()[0] for row in rows] == ["#1", "#2", "#3"] and len({row[0] for row in rows}) == 3
-    assert "mean ± standard deviation of 3" in over[0]
+    assert [row[0].split()[0] for row in rows] == ["#1", "#2"] and len({row[0] for row in rows}) == 2
+    assert "mean ± standard deviation of 2" in over[0]
     for column in range(1, len(header)):
         values = [float(row[column].rstrip("%")) for row in rows]
         said, deviation = (float(part.strip(" %")) for part in over[column].split("±"))
         assert (said, deviation) == pytest.approx((np.mean(values), np.std(values, ddof=1)), abs=0.02)
     (tests / "1" / "groups.csv").write_text("group,class,images,accuracy\ngan,REAL,4,0.5\n")
-    (tests / "2" / "groups.csv").write_bytes(b"\x00\xff")
     finished = run("report", "runs=outputs", "resamples=100", "hydra.run.dir=report")
     assert finished.code == 0, finished.text
     _, *rows = section((tmp_path / "report" / "report.md").read_text())
     assert len(rows) == 1 and rows[0][0].startswith("#") and rows[0][0].endswith("seed=0")
-    shutil.rmtree(tests / "0")
+    (tests / "0" / "groups.csv").write_bytes(b"\x00\xff")
     finished = run("report", "runs=outputs", "resamples=100", "hydra.run.dir=report")
     assert finished.code == 0 and "Balanced accuracy by group" not in (tmp_path / "report" / "report.md").read_text()
 

@@ -73,6 +73,8 @@ def test_it_tells_in_what_an_image_lies_far_from_training(judge):
     assert near.far == [] and bad.far == [] and bad.answer.error
     assert "its colours or sharpness" in far.far and not any("size" in said for said in far.far)
     assert large.far[0] == "its size or shape (training: 32 px a side, square)"
+    words = [said.answer.far for said in (near, bad, far, large)]
+    assert words[:3] == [(), None, ("content",)] and words[3][0] == "size", "as predict has them"
 
 
 def test_a_room_has_places_for_who_works_and_who_waits():

@@ -53,7 +53,8 @@ class Recipe:
         parts = [FORMAT, *map(str, self.roots), self.resize, names, self.need_split]
         given = sorted(self.names.given.items())
         parts += ([given] if given else []) if self.need_split else ["all labelled", given]
-        parts += [("splits", *sorted(self.names.given_splits.items()))] * bool(self.names.given_splits)
+        if self.names.given_splits:
+            parts.append(("splits", *sorted(self.names.given_splits.items())))
         stem = re.sub(r"[^\w.-]", "_", self.roots[0].stem)[:32]
         return f"{stem}-{sha256(repr(parts).encode()).hexdigest()[:16]}"
 
