@@ -161,6 +161,7 @@ def test_a_database_is_joined_from_another_directory(tune, tmp_path):
     assert (tmp_path / "elsewhere" / "1" / "metrics.json").exists()
 
 
+@pytest.mark.slow
 def test_a_grid_ends_with_its_last_combination(tune, trials, folder):
     grid = ("sampler=grid", f"{LR}=choice(0.001,0.002)", "data.batch_size=range(16,48,16)")
     done = tune(*grid)  # n_trials is more than there are
@@ -172,6 +173,7 @@ def test_a_grid_ends_with_its_last_combination(tune, trials, folder):
     assert "n_trials" not in (folder / "results.csv").read_text()
 
 
+@pytest.mark.slow
 def test_a_grid_that_failed_is_tried_again_whole(tune, trials, monkeypatch):
     original = EpochLog.on_train_epoch_end
 
