@@ -96,7 +96,7 @@ def test_an_interrupt_ends_with_a_word(tmp_path, image_tree):
 def test_a_full_disk_is_told_before_any_work(tmp_path):
     script = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
-        "from fakereal.config.output_folder import _try; _try('hydra.run.dir', sys.argv[1])"
+        "from fakereal.runs.output_folder import _try; _try('hydra.run.dir', sys.argv[1])"
     )
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == 1 and "cannot be written (File too large)" in done.stderr
