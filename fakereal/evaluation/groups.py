@@ -51,9 +51,9 @@ def by_group(evaluation: Evaluation, groups: Sequence[str], seen: np.ndarray | N
     return table
 
 
-def worst_first(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows by `accuracy_of`, ascending; of the same the first stays first."""
-    return sorted(rows, key=accuracy_of)
+def worst(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The GROUPS_SHOWN rows of the least `accuracy_of`, ascending; of the same the first stays first."""
+    return sorted(rows, key=accuracy_of)[:GROUPS_SHOWN]
 
 
 def macro_means(rows: Sequence[dict[str, Any]]) -> dict[str, float | int]:

@@ -1,14 +1,14 @@
 """Balanced accuracy by group, of every test on the same images: does a detector carry from one generator to others?"""
 
 import csv
-import math
 from collections import Counter, defaultdict
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import NamedTuple
 
 from fakereal.evaluation.groups import GROUPS_SHOWN
 from fakereal.presentation.content import Block, Chart, Table, Text, percent
 from fakereal.reporting.charts import heat_map
+from fakereal.reporting.figures import over_seeds
 from fakereal.reporting.gather import Findings
 from fakereal.runs.settings import label, varied_keys
 from fakereal.runs.tested import Tested, data_of, given
@@ -148,9 +148,13 @@ def _over_seeds(rows: list[Row], values: list[list[float | None]]) -> list[list[
     cells = []
     for settings, lines in alike.items():
         if len(lines) > 1:
-            columns = [
-                [math.nan if value is None else value for value in column] for column in zip(*lines, strict=True)
-            ]
-            said = [f"{percent(fmean(c))} ± {percent(stdev(c))}" if math.isfinite(sum(c)) else "" for c in columns]
+            said = [_mean_and_deviation(column) for column in zip(*lines, strict=True)]
             cells.append([f"{settings}: mean ± standard deviation of {len(lines)}", *said, ""])
     return cells
+
+
+def _mean_and_deviation(values: tuple[float | None, ...]) -> str:
+    """Empty where a test lacks the group."""
+    known = [value for value in values if value is not None]
+    seeds = over_seeds(known) if len(known) == len(values) else None
+    return f"{percent(seeds.mean)} ± {percent(seeds.deviation)}" if seeds else ""

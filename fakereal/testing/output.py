@@ -7,7 +7,7 @@ from rich.table import Table
 
 from fakereal import CLASSES
 from fakereal.evaluation.evaluation import PREVALENCES, Evaluation
-from fakereal.evaluation.groups import GROUPS_SHOWN, worst_first
+from fakereal.evaluation.groups import GROUPS_SHOWN, worst
 from fakereal.explanation.gallery import show_sheets
 from fakereal.explanation.sheets import Sheet
 from fakereal.presentation.plots import (
@@ -64,7 +64,7 @@ def write_figures(
             float(evaluation.labels.mean()),
         )
     if groups:
-        figures["groups"] = groups_figure(worst_first(groups)[:GROUPS_SHOWN], len(groups))
+        figures["groups"] = groups_figure(worst(groups), len(groups))
     with SummaryWriter(str(out)) as board:
         for name, figure in figures.items():
             save_png(figure, out / f"{name}.png")
@@ -104,7 +104,7 @@ def _groups_table(groups: list[dict[str, Any]], metrics: dict[str, Any]) -> Tabl
         "auroc": "{:.4f}",
         "balanced_average_precision": "{:.4f}",
     }
-    for row in worst_first(groups)[:GROUPS_SHOWN] if more else groups:
+    for row in worst(groups) if more else groups:
         cells = ["-" if row[name] is None else form.format(row[name]) for name, form in figures.items()]
         if row["balanced_accuracy"] is not None:
             cells[2] = _interval(row, "balanced_accuracy", "{:.2%}")

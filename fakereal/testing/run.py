@@ -16,7 +16,7 @@ from fakereal import CLASSES
 from fakereal.config.build import build
 from fakereal.config.schema import check
 from fakereal.evaluation.evaluation import Evaluation
-from fakereal.evaluation.groups import GROUPS_SHOWN, by_group, macro_means, worst_first
+from fakereal.evaluation.groups import by_group, macro_means, worst
 from fakereal.evaluation.operating import OperatingPoint, measured_at
 from fakereal.explanation.gallery import Examined, make_gallery, write_gallery
 from fakereal.models.checkpoint import Loaded
@@ -82,7 +82,7 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     tables = Tables(groups, measured_points(members, evaluation), each_member(members, probabilities, evaluation))
     tables.write(out)
     classifiers = [member.classifier for member in members]
-    shown = [row["group"] for row in worst_first(groups)[:GROUPS_SHOWN]]
+    shown = [row["group"] for row in worst(groups)]
     examined = Examined(classifiers, evaluation, split, named, shown)
     sheets = make_gallery(examined, cfg.gallery, trainer.strategy.root_device)
     write_gallery(out / "gallery", sheets, examined)
