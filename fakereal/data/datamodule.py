@@ -14,6 +14,7 @@ from pydantic import Field
 from torch.utils.data import DataLoader
 
 from fakereal import CLASSES
+from fakereal.data.channels import channel_statistics
 from fakereal.data.draws import uniforms
 from fakereal.data.folder_names import SPLIT_NAMES, UNSPLIT
 from fakereal.data.image_set import ImageSet
@@ -25,8 +26,6 @@ from fakereal.runtime.errors import UserError
 
 log = logging.getLogger(__name__)
 
-EXACT = 256  # bytes, and squares of bytes, of which float32 holds the sum to the last digit
-BATCH_BYTES = 2**22  # of pixels that are summed at once
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -212,23 +211,8 @@ class ImageDataModule(L.LightningDataModule):
         return batch
 
     def channel_statistics(self) -> tuple[list[float], list[float]]:
-        """Mean and standard deviation of each channel over all pixels of the train split, in [0, 1].
-
-        One pass over the pixels, in exact sums.
-        """
-        rows = self.images.as_they_lie(self.splits["train"].rows)
-        count = max(1, min(EXACT, BATCH_BYTES // (3 * self.size**2)))
-        sums, squares = np.zeros(3), np.zeros(3)
-        for start in range(0, len(rows), count):
-            pixels = self.images.gather(rows[start : start + count])
-            values = pixels.reshape(len(pixels), -1).astype(np.float32)
-            sums += values.sum(0).reshape(-1, 3).sum(0, dtype=np.float64)
-            values *= values
-            squares += values.sum(0).reshape(-1, 3).sum(0, dtype=np.float64)
-        number = len(rows) * self.size**2
-        mean = sums / number / 255
-        std = np.sqrt(np.maximum(squares / number / 255**2 - mean**2, 0))
-        return mean.round(6).tolist(), std.clip(1e-3).round(6).tolist()
+        """Mean and standard deviation of each channel over all pixels of the train split, in [0, 1]."""
+        return channel_statistics(self.images, self.splits["train"].rows)
 
     def file_sizes(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Width and height (N,) of the files of a split; of generated images their own."""
