@@ -23,7 +23,8 @@ from fakereal.explanation.evidence import MeanMap
 from fakereal.explanation.overlay import at_own_size, overlay, stacked
 from fakereal.explanation.page import SHOWN, SIDE, Explained, summary, write_page
 from fakereal.prediction.answers import Answer
-from fakereal.prediction.question import ALONE, Batch, answer, ask, batches
+from fakereal.prediction.batch import Batch, batches
+from fakereal.prediction.question import ALONE, ask
 from fakereal.prediction.shown import Shown
 from fakereal.presentation.rows import write_rows
 from fakereal.presentation.thumbnails import LEAST, enlarged
@@ -42,9 +43,9 @@ def explain(cfg: DictConfig) -> list[dict[str, Any]]:
     """
     asked = ask(cfg)
     out = Path(HydraConfig.get().runtime.output_dir)
-    images, network, members = asked.images, asked.network, asked.members
-    maps = MeanMap([member.classifier for member in members], cfg.layer)
-    explainer = Explainer(maps, asked.device, cfg.target, asked.resize, out)
+    images, predictor = asked.images, asked.predictor
+    maps = MeanMap([member.classifier for member in predictor.members], cfg.layer)
+    explainer = Explainer(maps, predictor.device, cfg.target, predictor.resize, out)
     total = images.total if cfg.limit is None or images.total is None else min(images.total, cfg.limit)
     entries, every = iter(images), images.total
     done: list[Explained] = []
@@ -53,12 +54,12 @@ def explain(cfg: DictConfig) -> list[dict[str, Any]]:
     (out / "maps").mkdir(exist_ok=True)
     try:
         with (
-            explained_out_of_memory(asked.batch_size, members[0].classifier.hparams.image_size),
-            closing(decode_all(islice(entries, cfg.limit), asked.resize, ALONE)) as decoded,
+            explained_out_of_memory(asked.batch_size, predictor.members[0].classifier.hparams.image_size),
+            closing(decode_all(islice(entries, cfg.limit), predictor.resize, ALONE)) as decoded,
             Shown(total, False, "Explaining") as shown,
         ):
             for batch in batches(decoded, asked.batch_size):
-                answers = answer(network, asked.device, batch)
+                answers = predictor.answers(batch)
                 done += explainer(batch, answers, len(done))
                 shown.show(answers)
             if every is None and len(done) == cfg.limit and next(entries, None) is None:

@@ -23,7 +23,7 @@ from fakereal.config.schema import annotations_of, value_problem
 from fakereal.data.store.decode import Aspect, Filter
 from fakereal.evaluation.operating import OperatingPoint
 from fakereal.models.classifier import CHECKPOINT_FORMAT, Classifier
-from fakereal.models.reference import Reference
+from fakereal.models.distance.reference import Reference
 from fakereal.runtime.errors import UserError
 
 SAFETENSORS = ".safetensors"

@@ -16,9 +16,10 @@ from fakereal.config.keys import Precision
 from fakereal.data.store.decode import BadImage, Decoded, Facts, decode
 from fakereal.data.store.entries import Entry
 from fakereal.data.store.rgb import failing_as_bad_image, to_rgb
-from fakereal.models.ensemble import Ensemble, load_members, resize_of
+from fakereal.models.ensemble import load_members
 from fakereal.prediction.answers import Answer
-from fakereal.prediction.question import answer, batches
+from fakereal.prediction.batch import batches
+from fakereal.prediction.predictor import Predictor
 from fakereal.runtime.errors import UserError
 from fakereal.runtime.hardware import native_precision
 
@@ -66,13 +67,15 @@ class Detector:
             raise UserError(f"precision={precision!r}: one of {', '.join(map(repr, get_args(Precision)))}.")
         several = [ckpt_path] if isinstance(ckpt_path, str | PathLike) else ckpt_path
         self.members = load_members([str(path) for path in several], tta=tta, threshold=threshold)
-        self.resize, self.batch_size = resize_of(self.members[0]), self.members[0].data["batch_size"]
         fabric = Fabric(accelerator=accelerator, devices=1, precision=precision or native_precision(accelerator))
-        self.network, self.device = fabric.setup_module(Ensemble(self.members)), fabric.device
-        self.threshold = self.network.threshold
+        self.predictor, self.batch_size = Predictor(self.members, fabric), self.members[0].data["batch_size"]
+        self.threshold = self.predictor.threshold
 
     def predict(self, images: Picture | Iterable[Picture]) -> list[Answer]:
         """For each image `path`, `prob_fake` (calibrated), `prediction`, "REAL" or "FAKE", or else `error`.
+
+        `far` says in what it lies far from the images of training, of "size" and "content"; None where no checkpoint
+        knows these.
 
         An image is a path, the bytes of a file or the open file, a PIL image, or an array uint8 of RGB (H, W, 3), grey
         (H, W) or RGBA (H, W, 4); `path` is the path, or the image's place among them. TypeError for what is none of
@@ -80,19 +83,19 @@ class Detector:
         """
         given = [images] if isinstance(images, Picture) else images
         read = ((Entry(_name(image, place), 0, 0, b"", 0), self._read(image)) for place, image in enumerate(given))
-        return [said for batch in batches(read, self.batch_size) for said in answer(self.network, self.device, batch)]
+        return [said for found in self.predictor.measured(batches(read, self.batch_size)) for said in found.answers]
 
     def _read(self, image: Picture) -> Decoded | BadImage:
         try:
             if isinstance(image, IOBase):
                 image = image.read()
             if isinstance(image, str | PathLike | bytes):
-                return decode(image, self.resize)
+                return decode(image, self.predictor.resize)
             image = _as_image(image)
             with failing_as_bad_image():
                 rgb = to_rgb(image)
                 facts = Facts(rgb.width, rgb.height, rgb.mode, "", -1, (), 0)
-                return Decoded(np.asarray(self.resize(rgb)), facts, 0, b"", b"")
+                return Decoded(np.asarray(self.predictor.resize(rgb)), facts, 0, b"", b"")
         except BadImage as error:
             return error.with_traceback(None)
 

@@ -12,11 +12,11 @@ from omegaconf import DictConfig
 
 from fakereal.data.store.ahead import ahead_of
 from fakereal.data.store.parallel import decode_all
-from fakereal.models.far import REVIEW, Far
-from fakereal.prediction.distance import answered
+from fakereal.models.distance.tally import REVIEW, Tally
+from fakereal.prediction.batch import batches
 from fakereal.prediction.images import Images
 from fakereal.prediction.predictions import Predictions
-from fakereal.prediction.question import ALONE, ask, batches
+from fakereal.prediction.question import ALONE, ask
 from fakereal.prediction.shown import Shown
 from fakereal.runtime.errors import UserError
 from fakereal.runtime.memory import explained_out_of_memory
@@ -33,23 +33,26 @@ def predict(cfg: DictConfig) -> None:
     """
     asked = ask(cfg)
     out = Path(HydraConfig.get().runtime.output_dir)
-    network, members = asked.network, asked.members
-    far = Far(members)
+    predictor = asked.predictor
+    far = Tally(predictor.measure)
     try:
         with (
             terminated(),
-            explained_out_of_memory(asked.batch_size, members[0].classifier.hparams.image_size),
+            explained_out_of_memory(asked.batch_size, predictor.members[0].classifier.hparams.image_size),
             Predictions(out, asked.said(cfg.trainer.precision), asked.batch_size) as predictions,
-            closing(decode_all(predictions.left(asked.images), asked.resize, ALONE)) as decoded,
+            closing(decode_all(predictions.left(asked.images), predictor.resize, ALONE)) as decoded,
             closing(ahead_of(batches(decoded, asked.batch_size))) as ready,
             Shown(asked.images.total, cfg.json, done=predictions.kept) as shown,
         ):
-            for answers in answered(ready, asked, far):
+            for answers, distances in predictor.measured(ready):
+                if distances:
+                    far.add_sizes(distances.size)
+                    far.add(distances.content)
                 predictions.write(answers)
                 shown.show(answers)
     except KeyboardInterrupt:
         raise SystemExit(130) from None  # 128 + SIGINT, as shells have it
-    summarize(predictions, asked.images, network.threshold, cfg.trainer.precision)
+    summarize(predictions, asked.images, predictor.threshold, cfg.trainer.precision)
     far.tell()
     if not far.clearly:  # whose warning ends so
         log.info(REVIEW)

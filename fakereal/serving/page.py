@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fakereal import CLASSES
 from fakereal.explanation.overlay import colour_bar
 from fakereal.exporting.card import POINTS, about, figures_of, results_of
-from fakereal.models.far import REVIEW
+from fakereal.models.distance.tally import REVIEW
 from fakereal.presentation.plots import BLUE, ORANGE
 from fakereal.presentation.rendering import templates_of
 from fakereal.runtime.errors import UserError, installing
@@ -91,12 +91,14 @@ def _there(of: object, name: str) -> None:
 
 def described_by(name: str, judge: Judge, tests: str | list[str] | None) -> str:
     """What answers, what it was trained on, its figures and its limits, as HTML."""
-    members = [about(member) for member in judge.members]
-    usual = [member.reference.usual_sizes() if member.reference else "" for member in judge.members]
-    figures = [figures_of(test, judge.members) for test in results_of(judge.members, tests)]
+    predictor = judge.predictor
+    members = predictor.members
+    usual = [member.reference.usual_sizes() if member.reference else "" for member in members]
+    figures = [figures_of(test, members) for test in results_of(members, tests)]
     return rendered(
-        "about", members=members, usual=usual, points=POINTS, tests=figures, threshold=judge.threshold,
-        resize=judge.resize, names=short_names(judge.members) if len(judge.members) > 1 else [name], bar=colour_bar(),
+        "about", members=[about(member) for member in members], usual=usual, points=POINTS, tests=figures,
+        threshold=predictor.threshold, resize=predictor.resize, bar=colour_bar(),
+        names=short_names(members) if len(members) > 1 else [name],
     )  # fmt: skip
 
 

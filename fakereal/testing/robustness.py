@@ -25,12 +25,13 @@ from fakereal.runtime.environment import prepare
 from fakereal.runtime.errors import UserError
 from fakereal.runtime.files import write_json
 from fakereal.runtime.memory import explained_out_of_memory
+from fakereal.testing.answers import one_device, refuse_no_numbers
 from fakereal.testing.cells import Asked, Cell, Cells
 from fakereal.testing.corruption_plots import curves_figure, examples_figure
 from fakereal.testing.corruption_table import print_robustness
 from fakereal.testing.degradation import MEANS, cell_figures, summarize
 from fakereal.testing.images import opened, rows_of_training, warn_of_other_images
-from fakereal.testing.run import one_device, origin, refuse_no_numbers
+from fakereal.testing.result import origin
 
 
 def robustness(cfg: DictConfig) -> dict[str, Any]:

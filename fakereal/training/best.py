@@ -15,8 +15,8 @@ from fakereal.evaluation.evaluation import Evaluation
 from fakereal.evaluation.operating import OperatingPoint, operating_points
 from fakereal.models.checkpoint import file_digest
 from fakereal.models.classifier import Classifier
-from fakereal.models.far import eager_head_inputs
-from fakereal.models.reference import Reference
+from fakereal.models.distance.head_inputs import watched
+from fakereal.models.distance.reference import Reference
 from fakereal.presentation.plots import reliability_figure, save_png, show_saved
 from fakereal.presentation.rows import write_rows
 from fakereal.runtime.errors import UserError
@@ -47,7 +47,7 @@ def best_metrics(
     loggers, trainer.loggers = trainer.loggers, []  # the curves are complete: no point is added to them
     seen = ValidationFeatures(len(trainer.datamodule.splits["val"]))
     trainer.callbacks.append(seen)
-    with eager_head_inputs(classifier) as seen.inputs:
+    with watched(classifier) as seen.inputs:
         [figures] = trainer.validate(classifier, datamodule=trainer.datamodule, verbose=False)
     trainer.loggers = loggers
 

@@ -6,9 +6,9 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from fakereal.data.datamodule import ImageDataModule
-from fakereal.models.far import HeadInputs
+from fakereal.models.distance.head_inputs import HeadInputs
+from fakereal.models.distance.reference import LIMIT, Reference, fit_reference, pixel_statistics
 from fakereal.models.ranks import of_all_ranks
-from fakereal.models.reference import LIMIT, Reference, fit_reference, pixel_statistics
 
 
 class ValidationFeatures(Callback):

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import torch
 from PIL import Image
 
 import fakereal
+from fakereal.data.synthetic import Synthetic
 from fakereal.runtime.errors import UserError
 
 
@@ -46,6 +48,27 @@ def test_the_answers_are_those_of_predict_whatever_an_image_is_given_as(run, tra
     assert detector.predict(array)[0][1:] == said[0][1:]
     assert [answer.path for answer in detector.predict(iter(opened))] == ["0", "1", "2"]
     assert detector.predict(paths[0])[0].path == str(paths[0]) and detector.predict([]) == []
+
+
+def test_in_what_images_lie_far_is_said_as_by_predict_and_whoever_else_asks_meanwhile(run, trained_run, tmp_path):
+    checkpoint = trained_run("data.count=1600", "data.val_fraction=0.2") / "checkpoints" / "best.ckpt"
+    near = Synthetic(count=1600, val_fraction=0.2)
+    near.setup()
+    pixels = list(near.images.gather(near.splits["train"].rows[:5]))
+    numbers = np.random.default_rng(0)
+    pixels += [numbers.integers(0, 256, (32, 32, 3), dtype=np.uint8), pixels[0].repeat(5, 0).repeat(5, 1)]
+    (tmp_path / "images").mkdir()
+    for number, image in enumerate(pixels):
+        Image.fromarray(image).save(tmp_path / "images" / f"{number}.png")
+    assert run("predict", f"ckpt_path={checkpoint}", "images=images", "hydra.run.dir=out").code == 0
+    with (tmp_path / "out" / "predictions.csv").open(newline="") as file:
+        expected = [tuple(row["far_from_training"].split()) for row in csv.DictReader(file)]
+    assert () in expected and expected[5] == ("content",) and "size" in expected[6]
+    detector = fakereal.load(checkpoint)
+    assert [answer.far for answer in detector.predict(pixels)] == expected
+    with ThreadPoolExecutor(4) as threads:
+        alone = [*threads.map(lambda image: detector.predict(image)[0].far, pixels * 8)]
+    assert alone == expected * 8
 
 
 def test_several_checkpoints_answer_together(run, quick, tmp_path):

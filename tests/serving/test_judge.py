@@ -10,8 +10,9 @@ import torch
 from lightning import Fabric
 from PIL import Image
 
+from fakereal.models.distance.measure import Measure
+from fakereal.models.distance.reference import fit_reference, pixel_statistics
 from fakereal.models.ensemble import load_members
-from fakereal.models.reference import fit_reference, pixel_statistics
 
 pytest.importorskip("gradio")
 from fakereal.serving import limits
@@ -40,7 +41,7 @@ def judge(checkpoints):
 def test_pictures_are_the_image_what_the_network_saw_and_its_map(judge):
     pixels = np.random.default_rng(0).integers(0, 256, (32, 64, 3), dtype=np.uint8)
     certain = judge()
-    classifier = certain.members[0].classifier
+    classifier = certain.predictor.members[0].classifier
     classifier.hparams.image_size = 128  # whose last map has 4 x 4 cells
     torch.nn.init.ones_(classifier.backbone.fc.weight)  # all that is seen speaks for FAKE
     [said] = certain([("a.png", png(pixels))], pictures=True)
@@ -58,15 +59,16 @@ def test_pictures_are_the_image_what_the_network_saw_and_its_map(judge):
 
 def test_it_tells_in_what_an_image_lies_far_from_training(judge):
     judge = judge()
+    [member] = judge.predictor.members
     training = np.random.default_rng(1).integers(90, 160, (400, 32, 32, 3), dtype=np.uint8)
     assert all(not said.far for said in judge([("a.png", png(training[0]))]))  # nothing is known of sizes alone
     images = torch.from_numpy(training).permute(0, 3, 1, 2)
-    backbone = judge.members[0].classifier
+    backbone = member.classifier
     with torch.inference_mode():
         features = backbone.backbone.forward_head(backbone.backbone.forward_features(backbone.prepared(images)), True)
     sides = np.full(400, 32)
-    judge.members[0].reference = fit_reference(sides, sides, features, pixel_statistics(images))
-    judge.knowing = judge.members[0]
+    member.reference = fit_reference(sides, sides, features, pixel_statistics(images))
+    judge.predictor.measure = Measure([member])
     red = np.zeros((32, 32, 3), dtype=np.uint8) + np.array([255, 0, 0], dtype=np.uint8)
     files = [("near", png(training[0])), ("red", png(red)), ("large", png(training[0].repeat(8, 0).repeat(8, 1)))]
     near, bad, far, large = judge([files[0], ("bad", b"text"), *files[1:]])
@@ -200,7 +202,7 @@ def test_bodies_together_do_not_fill_the_memory(tmp_path):
 @pytest.mark.parametrize("temperature", [1.0, 1.3])
 def test_a_probability_is_called_calibrated_where_it_was(judge, temperature):
     judge = judge()
-    judge.members[0].classifier.temperature = temperature
+    judge.predictor.members[0].classifier.temperature = temperature
     judged = judge([("a.png", png(np.zeros((32, 32, 3), np.uint8)))], pictures=True)
     page = rendered("answers", judged=judged, judge=judge, name="")
     assert ("calibrated probability that the image is FAKE" in page) == (temperature != 1)

@@ -11,7 +11,8 @@ from PIL import Image
 
 from fakereal.data.synthetic import Synthetic
 from fakereal.models.checkpoint import load_classifier
-from fakereal.models.far import Far
+from fakereal.models.distance.measure import Measure
+from fakereal.models.distance.tally import Tally
 
 REVIEW = "An answer supports human review; it does not replace it."
 IMAGES = ("data.count=1600", "data.val_fraction=0.2")
@@ -66,14 +67,16 @@ def test_threads_that_look_at_pixels_meanwhile_count_the_same(checkpoint, monkey
     images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (40, 3, 32, 32), dtype=np.uint8))
     counted = []
     for waiting in (0, 3):
-        monkeypatch.setattr("fakereal.models.far.ahead", lambda device, waiting=waiting: waiting)
-        looking = Far([member])
-        for batch in images.split(4):
-            member.classifier(batch)
-            looking.see(batch)
-        assert len(looking.waiting) == waiting
-        counted.append(looking.figures())
-    assert counted[0] == counted[1] and counted[0]["share"] == 1
+        monkeypatch.setattr("fakereal.models.distance.measure.ahead", lambda device, waiting=waiting: waiting)
+        measure = Measure([member])
+        far = Tally(measure)
+        with measure.watching() as watch:
+            for batch in images.split(4):
+                member.classifier(batch)
+                far.add(watch.content(batch))
+                assert len(watch.begun) <= waiting
+        counted.append(far.figures())
+    assert counted[0] == counted[1] and counted[0]["share"] == 1 and counted[0]["share_high"] == 1
 
 
 def test_predict_tells_the_same_share_and_the_sizes(run, checkpoint, noise, tmp_path):
@@ -88,7 +91,7 @@ def test_predict_tells_the_same_share_and_the_sizes(run, checkpoint, noise, tmp_
 @pytest.mark.parametrize("waiting", [0, 2])
 def test_each_answer_says_in_what_its_image_lies_far(run, checkpoint, noise, tmp_path, monkeypatch, waiting):
     """Also where threads look at the images meanwhile, as beside a GPU."""
-    for module in ("models.far", "prediction.distance"):
+    for module in ("models.distance.measure", "prediction.predictor"):
         monkeypatch.setattr(f"fakereal.{module}.ahead", lambda device: waiting)
     folder = tmp_path / "in"
     folder.mkdir()

@@ -7,14 +7,8 @@ from scipy.spatial.distance import mahalanobis
 
 from fakereal.auditing.pixels import pixel_facts
 from fakereal.data.image_set import InMemory
-from fakereal.models.reference import (
-    FEWEST,
-    Gaussian,
-    Reference,
-    fit_gaussian,
-    fit_reference,
-    pixel_statistics,
-)
+from fakereal.models.distance.gaussian import Gaussian, fit_gaussian
+from fakereal.models.distance.reference import FEWEST, Reference, fit_reference, pixel_statistics
 
 
 def drawn(count, dimensions=20, seed=0):
