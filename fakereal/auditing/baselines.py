@@ -8,6 +8,7 @@ from fakereal.auditing.features import FILE, PIXEL
 from fakereal.auditing.logistic import Classifier, fit_logistic
 from fakereal.evaluation.calibration import sigmoid
 from fakereal.evaluation.evaluation import Evaluation
+from fakereal.evaluation.intervals import named
 from fakereal.runs.images import Images
 from fakereal.runs.ledger import FIGURES
 
@@ -46,11 +47,11 @@ def baselines(
 
 def _figures(evaluation: Evaluation, prefix: str) -> dict[str, Any]:
     *accuracy, images = evaluation.accuracy()
-    named: dict[str, Any] = {"images": images}
-    figures = {"accuracy": accuracy, "auroc": evaluation.auroc(), "loss": evaluation.log_loss()}
-    for name, (value, interval) in figures.items():
-        named |= {name: value, f"{name}_low": interval[0], f"{name}_high": interval[1]}
-    return {prefix + name: value for name, value in named.items()}
+    with_interval = {"accuracy": accuracy, "auroc": evaluation.auroc(), "loss": evaluation.log_loss()}
+    figures: dict[str, Any] = {f"{prefix}images": images}
+    for name, (value, interval) in with_interval.items():
+        figures |= named(prefix + name, value, interval)
+    return figures
 
 
 def look(found: dict[str, dict[str, Any]], images: Images) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from fakereal import CLASSES
 from fakereal.evaluation.calibration import brier, calibration_error, fpr_at_tpr, log_losses, precision_at
-from fakereal.evaluation.intervals import bootstrap, of_two_rates, wilson
+from fakereal.evaluation.intervals import bootstrap, named, of_two_rates, wilson
 from fakereal.evaluation.ranking import auroc_with_interval, average_precision_with_interval
 
 PREVALENCES = (0.1, 0.01)  # of FAKE among what a detector meets; in most test splits it is one half
@@ -136,10 +136,8 @@ class Evaluation:
         """Everything by name, intervals as NAME_low and NAME_high; None, without interval, where not defined."""
         figures: dict[str, Any] = {f"{prefix}images": len(self.labels), f"{prefix}threshold": self.threshold}
 
-        def add(name: str, value: float | None, interval: tuple[float, float] | None = None) -> None:
-            figures[prefix + name] = None if value is None else float(value)
-            if interval and value is not None:
-                figures[f"{prefix}{name}_low"], figures[f"{prefix}{name}_high"] = map(float, interval)
+        def add(name: str, value: float | None, interval: tuple[float, float] = (0.0, 1.0)) -> None:
+            figures.update({prefix + name: None} if value is None else named(prefix + name, value, interval))
 
         value, interval, _ = self.accuracy()
         add("accuracy", value, interval)

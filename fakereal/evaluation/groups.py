@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fakereal.evaluation.evaluation import Evaluation
-from fakereal.evaluation.intervals import auroc_interval, of_two_rates, wilson
+from fakereal.evaluation.intervals import auroc_interval, named, of_two_rates, wilson
 from fakereal.evaluation.ranking import area_between, balanced_average_precision
 
 GROUPS_SHOWN = 24  # where people look, the worst; groups.csv has all
@@ -42,7 +42,7 @@ def by_group(evaluation: Evaluation, groups: Sequence[str], seen: np.ndarray | N
         rates: dict[str, Any] = {"real": len(real), "fake": len(fake)}
         for rate, own in zip(RATES, (rows, real, fake), strict=True):
             hits, count = int(right[own].sum()), len(own)
-            rates |= _with_interval(rate, hits / count if count else None, wilson(hits, count))
+            rates |= named(rate, hits / count if count else None, wilson(hits, count))
         borrows = len(fake) > 0 and not len(real)
         against = shared if borrows else _Real.of(evaluation, right, real)
         rates["shared_real"] = len(shared.scores) if borrows else 0
@@ -83,16 +83,11 @@ class _Real(NamedTuple):
 def _scores(real: _Real, fake: np.ndarray, found: int) -> dict[str, float | None]:
     """The SCORES of FAKE images with these probabilities, `found` of which are right."""
     if not len(real.scores) or not len(fake):
-        return _with_interval(SCORES[0], None) | _with_interval(SCORES[1], None) | {SCORES[2]: None}
+        return {**named(SCORES[0], None), **named(SCORES[1], None), SCORES[2]: None}
     rates = (found, len(fake)), (real.right, len(real.scores))
     area = area_between(real.scores, fake)
     return {
-        **_with_interval("balanced_accuracy", *of_two_rates(lambda one, other: (one + other) / 2, *rates)),
-        **_with_interval("auroc", area, auroc_interval(area, len(fake), len(real.scores))),
+        **named("balanced_accuracy", *of_two_rates(lambda one, other: (one + other) / 2, *rates)),
+        **named("auroc", area, auroc_interval(area, len(fake), len(real.scores))),
         "balanced_average_precision": balanced_average_precision(real.scores, fake),
     }
-
-
-def _with_interval(name: str, value: float | None, interval: tuple[float, float] = (0, 1)) -> dict[str, float | None]:
-    low, high = (None, None) if value is None else interval
-    return {name: value, f"{name}_low": low, f"{name}_high": high}

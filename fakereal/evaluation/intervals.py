@@ -6,6 +6,12 @@ from statistics import NormalDist
 import numpy as np
 
 
+def named(name: str, value: float | None, interval: tuple[float, float] = (0.0, 1.0)) -> dict[str, float | None]:
+    """NAME, NAME_low and NAME_high, as all results have them; all None where the value is."""
+    low, high = (None, None) if value is None else map(float, interval)
+    return {name: None if value is None else float(value), f"{name}_low": low, f"{name}_high": high}
+
+
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
     """The score interval of a proportion (Wilson 1927); (0, 1) for no trials."""
     from scipy.stats import binomtest

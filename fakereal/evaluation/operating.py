@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
 from fakereal.evaluation.calibration import choose_threshold
-from fakereal.evaluation.intervals import wilson
+from fakereal.evaluation.intervals import named, wilson
 
 MAX_FPRS = (0.1, 0.05, 0.01, 0.001)
 FEWEST = 5  # false alarms on validation that a limit must allow: else the threshold is that of a few images
@@ -57,7 +57,6 @@ def measured_at(
         for name, label in (("fpr", 0), ("recall_fake", 1)):
             own = probabilities[labels == label]
             called = int((own >= threshold).sum())
-            figures = (called / len(own), *wilson(called, len(own))) if len(own) else (None, None, None)
-            row |= dict(zip((name, f"{name}_low", f"{name}_high"), figures, strict=True))
+            row |= named(name, called / len(own) if len(own) else None, wilson(called, len(own)))
         rows.append(OperatingPoint(**row))
     return rows

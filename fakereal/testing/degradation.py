@@ -6,7 +6,7 @@ import numpy as np
 
 from fakereal.evaluation.calibration import choose_threshold
 from fakereal.evaluation.evaluation import Evaluation
-from fakereal.evaluation.intervals import wilson
+from fakereal.evaluation.intervals import named, wilson
 
 LOSSES = ("lost_to_threshold", "lost_to_ranking")
 MEANS = ("accuracy", "auroc", *LOSSES, "false_positive_rate", "false_negative_rate")
@@ -33,21 +33,17 @@ def cell_figures(evaluation: Evaluation, clean_oracle: float | None = None) -> d
     (tn, fp), (fn, tp) = evaluation.confusion().tolist()
     area, area_interval = evaluation.auroc()
     return {
-        **_with_interval("accuracy", accuracy, interval),
-        **_with_interval("auroc", area, area_interval),
+        **named("accuracy", accuracy, interval),
+        **named("auroc", area, area_interval),
         "oracle_accuracy": oracle,
         "oracle_threshold": cut,
         "lost_to_threshold": oracle - accuracy,
         "lost_to_ranking": 0.0 if clean_oracle is None else clean_oracle - oracle,
-        **_with_interval("false_positive_rate", fp / (tn + fp), wilson(fp, tn + fp)),
-        **_with_interval("false_negative_rate", fn / (fn + tp), wilson(fn, fn + tp)),
-        **_with_interval("loss", *evaluation.log_loss()),
-        **_with_interval("ece", *evaluation.calibration_error()),
+        **named("false_positive_rate", fp / (tn + fp), wilson(fp, tn + fp)),
+        **named("false_negative_rate", fn / (fn + tp), wilson(fn, fn + tp)),
+        **named("loss", *evaluation.log_loss()),
+        **named("ece", *evaluation.calibration_error()),
     }
-
-
-def _with_interval(name: str, value: float, interval: tuple[float, float]) -> dict[str, float]:
-    return {name: value, f"{name}_low": interval[0], f"{name}_high": interval[1]}
 
 
 def summarize(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:

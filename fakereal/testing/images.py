@@ -15,6 +15,7 @@ from fakereal.data.datamodule import ImageDataModule
 from fakereal.data.known import DATA
 from fakereal.data.split import SPLIT, fingerprints
 from fakereal.evaluation.evaluation import Evaluation
+from fakereal.evaluation.intervals import named
 from fakereal.models.checkpoint import Loaded
 from fakereal.models.ensemble import PREPROCESSING, load_members
 from fakereal.runtime.errors import UserError
@@ -122,6 +123,5 @@ def without_leaked(evaluation: Evaluation, data: ImageDataModule, trained: np.nd
     new = ~np.isin(hashes[data.splits["test"].rows], hashes[trained])
     if new.all() or not new.any():
         return {}
-    value, (low, high), count = evaluation.accuracy(new)
-    named = {"accuracy": value, "accuracy_low": low, "accuracy_high": high, "images": count}
-    return {f"test/without_leaked/{name}": figure for name, figure in named.items()}
+    value, interval, count = evaluation.accuracy(new)
+    return {**named("test/without_leaked/accuracy", value, interval), "test/without_leaked/images": count}

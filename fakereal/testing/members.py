@@ -5,10 +5,9 @@ from typing import Any
 import numpy as np
 
 from fakereal.evaluation.evaluation import Evaluation
+from fakereal.evaluation.intervals import named
 from fakereal.models.checkpoint import Loaded
 from fakereal.models.ensemble import combine, mean_threshold
-
-HEADER = ("checkpoint", "alone", "alone_low", "alone_high", "without_it", "without_it_low", "without_it_high")
 
 
 def each_member(members: list[Loaded], probabilities: np.ndarray, joint: Evaluation) -> list[dict[str, Any]]:
@@ -20,6 +19,6 @@ def each_member(members: list[Loaded], probabilities: np.ndarray, joint: Evaluat
         alone = Evaluation(joint.labels, probabilities[index], member.classifier.threshold)
         others = mean_threshold([other for other in members if other is not member])
         rest = Evaluation(joint.labels, combine(np.delete(probabilities, index, axis=0)), others)
-        figures = [figure for one in (alone, rest) for figure in (one.accuracy()[0], *one.accuracy()[1])]
-        rows.append(dict(zip(HEADER, (str(member.path), *figures), strict=True)))
+        both = [named(name, *one.accuracy()[:2]) for name, one in (("alone", alone), ("without_it", rest))]
+        rows.append({"checkpoint": str(member.path), **both[0], **both[1]})
     return rows

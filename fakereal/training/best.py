@@ -12,6 +12,7 @@ from fakereal.data.datamodule import ImageDataModule
 from fakereal.data.split import fingerprints
 from fakereal.evaluation.calibration import Calibration, Fitted, sigmoid
 from fakereal.evaluation.evaluation import Evaluation
+from fakereal.evaluation.intervals import named
 from fakereal.evaluation.operating import OperatingPoint, operating_points
 from fakereal.models.checkpoint import file_digest
 from fakereal.models.classifier import Classifier
@@ -58,6 +59,7 @@ def best_metrics(
     if trainer.is_global_zero:
         points = operating_points(labels, sigmoid(logits / fitted.temperature))
         keep(fitted, points, reference, fingerprints_of(trainer.datamodule), best)
+        (out / "operating_points.csv").unlink(missing_ok=True)  # of a training before
         if points:
             write_rows(out / "operating_points.csv", points)
         draw(trainer, logits, labels, fitted, out)
@@ -94,10 +96,10 @@ def validation_figures(logits: np.ndarray, labels: np.ndarray, fitted: Fitted) -
         "brier": after.brier(),
     }
     calibrated = {}
-    for name, (value, (low, high)) in changed.items():
-        calibrated |= {name: value, f"{name}_low": float(low), f"{name}_high": float(high)}
+    for name, (value, interval) in changed.items():
+        calibrated |= named(f"val/calibrated/{name}", value, interval)
     chosen = {"temperature": fitted.temperature, "threshold": fitted.threshold}
-    return raw | {f"val/calibrated/{name}": value for name, value in calibrated.items()} | chosen
+    return raw | calibrated | chosen
 
 
 def fingerprints_of(data: ImageDataModule) -> torch.Tensor:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fakereal.evaluation.intervals import wilson
+from fakereal.evaluation.intervals import named, wilson
 from fakereal.models.distance.measure import Content, Measure
 from fakereal.models.distance.reference import FEWEST
 
@@ -54,8 +54,7 @@ class Tally:
         self._wait()
         figures: dict[str, Any] = {} if self.measure.reference is None else {"sizes": self.odd}
         if self.images:
-            low, high = wilson(self.far, self.images)
-            figures |= {"share": self.far / self.images, "share_low": low, "share_high": high}
+            figures |= named("share", self.far / self.images, wilson(self.far, self.images))
             figures |= {name: count / self.images for name, count in self.by.items()}
         if self.measure.several and self.measure.member:
             figures["by"] = str(self.measure.member.path)
