@@ -9,7 +9,7 @@ from fakereal.auditing.logistic import Classifier, fit_logistic
 from fakereal.evaluation.calibration import sigmoid
 from fakereal.evaluation.evaluation import Evaluation
 from fakereal.evaluation.intervals import named
-from fakereal.runs.images import Images
+from fakereal.runs.image_digests import ImageDigests
 from fakereal.runs.ledger import FIGURES
 
 MAJORITY = "majority"
@@ -54,7 +54,7 @@ def _figures(evaluation: Evaluation, prefix: str) -> dict[str, Any]:
     return figures
 
 
-def look(found: dict[str, dict[str, Any]], images: Images) -> dict[str, Any]:
+def look(found: dict[str, dict[str, Any]], images: ImageDigests) -> dict[str, Any]:
     """What the ledger is told of a look at test: by the figures of validation's best, where there is one."""
     best = max(found.values(), key=lambda figures: figures["val/accuracy"], default={"title": "shortcuts alone"})
     said = {"checkpoint": f"baseline: {best['title']}", "checkpoint_digest": DIGEST, **images.named()}

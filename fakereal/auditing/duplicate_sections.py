@@ -6,7 +6,7 @@ import numpy as np
 
 from fakereal.auditing.charts import side_by_side
 from fakereal.auditing.duplicates import identical_pairs
-from fakereal.auditing.findings import Findings
+from fakereal.auditing.findings import AuditFindings
 from fakereal.data.folder_names import SPLITS
 from fakereal.presentation.content import Block, Picture, Pictures, Table, Text
 from fakereal.runtime.text import printable
@@ -21,12 +21,12 @@ PAIRS = {
 }
 
 
-def _counts(found: Findings, name: str, counts: dict[str, int]) -> list[str]:
+def _counts(found: AuditFindings, name: str, counts: dict[str, int]) -> list[str]:
     own_val = (found.part == 1).any()
     return [name, *("" if key == "within_val" and not own_val else f"{counts[key]:,}" for key in PAIRS)]
 
 
-def exact_blocks(found: Findings) -> list[Block]:
+def exact_blocks(found: AuditFindings) -> list[Block]:
     """Counts of identical images, by CIFAR class where the names say it, and examples."""
     rows = [_counts(found, "same bytes", found.counts["exact"]), _counts(found, "same pixels", found.counts["pixels"])]
     text = "Figures are pairs: three equal images make three. Validation images carved from train count as train."
@@ -40,7 +40,7 @@ def exact_blocks(found: Findings) -> list[Block]:
     return blocks
 
 
-def near_blocks(found: Findings) -> list[Block]:
+def near_blocks(found: AuditFindings) -> list[Block]:
     """How near-duplicates are told, how rarely that errs, their counts, and examples."""
     near, wanted = found.near, found.cfg.near
     kinds = found.label[near.pairs].sum(1)  # 0: both REAL, 1: one of each, 2: both FAKE
@@ -69,7 +69,7 @@ def near_blocks(found: Findings) -> list[Block]:
     return blocks
 
 
-def _how_near(found: Findings) -> str:
+def _how_near(found: AuditFindings) -> str:
     wanted, whole = found.cfg.near, found.near.complete
     text = (
         f"Close: at most {wanted.distance} of the 64 bits of the perceptual hashes (pHash, Zauner 2010) differ. Found: "
@@ -81,12 +81,12 @@ def _how_near(found: Findings) -> str:
     return text if whole else f"{text[: text.index('All pairs')]}The search was stopped: too many images look alike."
 
 
-def _compared(found: Findings) -> np.ndarray:
+def _compared(found: AuditFindings) -> np.ndarray:
     """The rows of the images that the search compared: one of each content, without those too even."""
     return found.same.first[~found.pixels.flat[found.same.first]]
 
 
-def _false_alarms(found: Findings) -> str:
+def _false_alarms(found: AuditFindings) -> str:
     """How rarely two images that have nothing to do with each other would be taken for near-duplicates."""
     from scipy.stats import beta
 
@@ -106,7 +106,7 @@ def _false_alarms(found: Findings) -> str:
     )
 
 
-def _pictures(found: Findings, name: str, pairs: list[tuple[int, int]], facts: list[str]) -> Pictures:
+def _pictures(found: AuditFindings, name: str, pairs: list[tuple[int, int]], facts: list[str]) -> Pictures:
     pictures = []
     for (first, second), fact in zip(pairs, facts, strict=True):
         one, other = found.data.images.gather(np.array([first, second]))

@@ -27,7 +27,7 @@ FEWEST = 10  # images of each class to fit on and to measure on; with fewer no i
 
 
 @dataclass
-class Findings:
+class AuditFindings:
     """Figures of N images, in the order of the image set.
 
     part: (N,) 0, 1 or 2 for train, val and test: as the tree has them, or a test split carved from it; validation
@@ -57,7 +57,7 @@ class Findings:
         return [(name, why) for name, why in getattr(self.data.images, "meta", {}).get("skipped", ())]
 
 
-def find(cfg: DictConfig) -> Findings:
+def find(cfg: DictConfig) -> AuditFindings:
     """Opens the data set, decoding it where that was not done before, and looks at everything."""
     refuse_no_images(cfg.data)
     if cfg.data.size < SMALLEST:
@@ -81,7 +81,7 @@ def find(cfg: DictConfig) -> Findings:
         classes = np.array([data.group_of(name) for name in images.names])
         by_class = identical_by_group(classes, images.table["hash"], part, label)
     found = (pixels, exact, same, near, counts, by_class, *_shortcuts(data, pixels, label, cfg.test))
-    return Findings(cfg, data, part, label, *found)
+    return AuditFindings(cfg, data, part, label, *found)
 
 
 def parts(data: ImageDataModule) -> np.ndarray:

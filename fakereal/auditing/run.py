@@ -10,14 +10,14 @@ from omegaconf import DictConfig
 
 from fakereal.auditing.baselines import look
 from fakereal.auditing.duplicates import identical_pairs, several, write_pairs
-from fakereal.auditing.findings import Findings, divided, find
+from fakereal.auditing.findings import AuditFindings, divided, find
 from fakereal.auditing.sections import sections
 from fakereal.auditing.verdicts import headline, verdicts
 from fakereal.config.schema import check
 from fakereal.presentation.content import Verdict, Verdicts
 from fakereal.presentation.page import write_pages
 from fakereal.presentation.terminal import result_console
-from fakereal.runs.images import Images
+from fakereal.runs.image_digests import ImageDigests
 from fakereal.runs.ledger import check_ledger, record_look
 from fakereal.runtime.environment import prepare
 from fakereal.runtime.files import write_json
@@ -43,14 +43,14 @@ def audit(cfg: DictConfig) -> dict[str, Any]:
     if found.measured_on == "test" or any("test/accuracy" in said for said in found.baselines.values()):
         record_look(
             Path(cfg.ledger),
-            look(found.baselines, Images(found.data.images.digest, found.data.images.files_digest)),
+            look(found.baselines, ImageDigests.of_data(found.data)),
             out,
         )
     _print(first, lines, out / "audit.html")
     return figures
 
 
-def _pairs(found: Findings) -> dict[str, Iterator[tuple]]:
+def _pairs(found: AuditFindings) -> dict[str, Iterator[tuple]]:
     near = found.near
     chosen = zip(near.pairs.tolist(), near.distance.tolist(), near.correlation.tolist(), near.found, strict=True)
     return {
@@ -60,13 +60,13 @@ def _pairs(found: Findings) -> dict[str, Iterator[tuple]]:
     }
 
 
-def _other_bytes(found: Findings) -> Iterator[tuple[int, int]]:
+def _other_bytes(found: AuditFindings) -> Iterator[tuple[int, int]]:
     for first, second in identical_pairs(found.same, several(found.same.of, found.bytes.of)):
         if found.bytes.of[first] != found.bytes.of[second]:
             yield first, second
 
 
-def as_json(found: Findings, lines: list[Verdict]) -> dict[str, Any]:
+def as_json(found: AuditFindings, lines: list[Verdict]) -> dict[str, Any]:
     """All figures, unrounded, by name."""
     near, wanted = found.near, found.cfg.near
     return {

@@ -6,7 +6,7 @@ from fakereal import CLASSES
 from fakereal.auditing.charts import colours_chart, shortcuts_chart, spectra_chart
 from fakereal.auditing.duplicate_sections import exact_blocks, near_blocks
 from fakereal.auditing.features import Kinds, file_kinds
-from fakereal.auditing.findings import FEWEST, Findings
+from fakereal.auditing.findings import FEWEST, AuditFindings
 from fakereal.auditing.shortcuts import Shortcut
 from fakereal.auditing.verdicts import MANY
 from fakereal.presentation.content import Block, Chart, Section, Table, Text, four, percent, with_interval
@@ -16,7 +16,7 @@ LISTED = 200  # corrupt files; all are in audit.json
 COMMONEST = 6  # kinds of a fact of the file that are tabled
 
 
-def sections(found: Findings) -> list[Section]:
+def sections(found: AuditFindings) -> list[Section]:
     """All sections that have something to say."""
     parts = (
         ("data", "What was looked at", _data),
@@ -31,7 +31,7 @@ def sections(found: Findings) -> list[Section]:
     return [Section(slug, title, blocks) for slug, title, write in parts if (blocks := write(found))]
 
 
-def _data(found: Findings) -> list[Block]:
+def _data(found: AuditFindings) -> list[Block]:
     rows = []
     for name, split in found.data.splits.items():
         counts = [int((split.labels == label).sum()) for label in range(len(CLASSES))]
@@ -44,7 +44,7 @@ def _data(found: Findings) -> list[Block]:
     return [Text(text), Table(("split", *CLASSES, "images"), rows)]
 
 
-def _shortcuts(found: Findings) -> list[Block]:
+def _shortcuts(found: AuditFindings) -> list[Block]:
     if not found.shortcuts:
         return []
     fitted, measured = (found.data.splits[name] for name in ("train", found.measured_on))
@@ -67,7 +67,7 @@ def _shortcuts(found: Findings) -> list[Block]:
     return blocks
 
 
-def _baselines(found: Findings) -> list[Block]:
+def _baselines(found: AuditFindings) -> list[Block]:
     if not found.baselines:
         return []
     splits = [split for split in ("val", "test") if f"{split}/accuracy" in next(iter(found.baselines.values()))]
@@ -87,13 +87,13 @@ def _baselines(found: Findings) -> list[Block]:
     return [Text(text), Table(header, rows)]
 
 
-def _called(found: Findings, shortcut: Shortcut) -> str:
+def _called(found: AuditFindings, shortcut: Shortcut) -> str:
     if shortcut.constant:
         return "the same for all images"
     return f"above {found.cfg.shortcut:g}" if shortcut.low > found.cfg.shortcut else ""
 
 
-def _kinds(found: Findings, kind: Kinds) -> Table:
+def _kinds(found: AuditFindings, kind: Kinds) -> Table:
     counts = np.stack([np.bincount(kind.codes[found.label == cls], minlength=len(kind.names)) for cls in (0, 1)])
     shares = counts / counts.sum(1, keepdims=True)
     rows = []
@@ -102,7 +102,7 @@ def _kinds(found: Findings, kind: Kinds) -> Table:
     return Table(("", *CLASSES), rows)
 
 
-def _pixels(found: Findings) -> list[Block]:
+def _pixels(found: AuditFindings) -> list[Block]:
     mean, label = found.pixels.mean, found.label
     colours = []
     for cls, name in enumerate(CLASSES):
@@ -119,7 +119,7 @@ def _pixels(found: Findings) -> list[Block]:
     ]
 
 
-def _corrupt(found: Findings) -> list[Block]:
+def _corrupt(found: AuditFindings) -> list[Block]:
     if not found.skipped:
         return []
     rows = [[printable(name), printable(why)] for name, why in sorted(found.skipped)[:LISTED]]
@@ -127,7 +127,7 @@ def _corrupt(found: Findings) -> list[Block]:
     return [Text(f"{len(found.skipped):,} files were left out.{more}"), Table(("file", "why"), rows)]
 
 
-def _reading(found: Findings) -> list[Block]:
+def _reading(found: AuditFindings) -> list[Block]:
     cfg = found.cfg
     return [
         Text(

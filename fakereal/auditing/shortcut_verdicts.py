@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fakereal.auditing.findings import Findings
+from fakereal.auditing.findings import AuditFindings
 from fakereal.auditing.shortcuts import Shortcut
 from fakereal.presentation.content import Verdict, four, with_interval
 
@@ -14,7 +14,7 @@ JITTER = "data/augment=color_jitter makes colour a weaker clue; test on images f
 BEAT = "A network has to beat this; see whether it survives JPEG and resizing."
 
 
-def shortcut_verdicts(found: Findings) -> list[Verdict]:
+def shortcut_verdicts(found: AuditFindings) -> list[Verdict]:
     """A line for each set of features that is not the same for all images, and one for those that are."""
     if found.unmeasured:
         return [Verdict("note", "Shortcuts", f"They cannot be measured: {found.unmeasured}.")]
@@ -31,7 +31,7 @@ def shortcut_verdicts(found: Findings) -> list[Verdict]:
     return lines + [_shortcut(found, shortcut) for shortcut in varied]
 
 
-def _shortcut(found: Findings, shortcut: Shortcut) -> Verdict:
+def _shortcut(found: AuditFindings, shortcut: Shortcut) -> Verdict:
     title, figure = f"Shortcut: {shortcut.title}", (shortcut.auroc, shortcut.low, shortcut.high)
     text = f"Predicts the label with AUROC {with_interval(figure, four)} on {found.measured_on}"
     clear, threshold = shortcut.low > found.cfg.shortcut, found.cfg.shortcut
@@ -51,13 +51,13 @@ def _shortcut(found: Findings, shortcut: Shortcut) -> Verdict:
     return Verdict("warning" if clear else "note", title, f"{text}.", JITTER)
 
 
-def _colours(found: Findings) -> str:
+def _colours(found: AuditFindings) -> str:
     fake, real = (found.pixels.mean[found.label == label].mean(0) for label in (1, 0))
     colours = [" / ".join(f"{value:.3f}" for value in mean) for mean in (fake, real)]
     return f"Mean red / green / blue of FAKE is {colours[0]}, of REAL {colours[1]} ({_shift(found)})."
 
 
-def _shift(found: Findings) -> str:
+def _shift(found: AuditFindings) -> str:
     """Whether FAKE is darker or brighter, by Welch's interval of the difference of mean brightness."""
     grey = found.pixels.mean.mean(1)
     fake, real = grey[found.label == 1], grey[found.label == 0]

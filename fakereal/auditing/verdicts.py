@@ -3,7 +3,7 @@
 import numpy as np
 
 from fakereal import CLASSES
-from fakereal.auditing.findings import Findings, divided
+from fakereal.auditing.findings import AuditFindings, divided
 from fakereal.auditing.shortcut_verdicts import shortcut_verdicts
 from fakereal.data.folder_names import SPLITS
 from fakereal.presentation.content import Verdict
@@ -12,7 +12,7 @@ MANY = 0.01  # share of test with near-duplicates in train, above which a note b
 EVEN, LOPSIDED = (0.4, 0.6), (0.2, 0.8)  # share of FAKE, outside of which there is a note, and a warning
 
 
-def verdicts(found: Findings) -> list[Verdict]:
+def verdicts(found: AuditFindings) -> list[Verdict]:
     """A line for each thing looked at, in the order of the page."""
     return [
         _exact(found),
@@ -25,7 +25,7 @@ def verdicts(found: Findings) -> list[Verdict]:
     ]
 
 
-def _exact(found: Findings) -> Verdict:
+def _exact(found: AuditFindings) -> Verdict:
     exact, pixels = found.counts["exact"], found.counts["pixels"]
     if not pixels["total"]:
         return Verdict("ok", "Exact duplicates", "No two images have the same bytes or the same pixels.")
@@ -41,7 +41,7 @@ def _exact(found: Findings) -> Verdict:
     return Verdict("note", "Exact duplicates", text, "They count twice in training and in the figures.")
 
 
-def _leaked(found: Findings) -> list[Verdict]:
+def _leaked(found: AuditFindings) -> list[Verdict]:
     tested = int((found.part == 2).sum())
     if not tested or not (found.part == 0).any():
         split = "test" if not tested else "train"
@@ -64,14 +64,14 @@ def _leaked(found: Findings) -> list[Verdict]:
     return [Verdict("warning", "Leaks", text, remedy)]
 
 
-def _contradictions(found: Findings) -> list[Verdict]:
+def _contradictions(found: AuditFindings) -> list[Verdict]:
     if not (count := found.counts["pixels"]["across_classes"]):
         return []
     text = f"{_count(count, 'pair')} of images with the same pixels, one labelled REAL and the other FAKE."
     return [Verdict("warning", "Contradicting labels", text, "Find out which label is right; remove the other image.")]
 
 
-def _near(found: Findings) -> list[Verdict]:
+def _near(found: AuditFindings) -> list[Verdict]:
     near, title = found.counts["near"], "Near-duplicates"
     flat = f" {int(found.pixels.flat.sum()):,} images are too uniform to compare." if found.pixels.flat.any() else ""
     if not near["total"]:
@@ -86,7 +86,7 @@ def _near(found: Findings) -> list[Verdict]:
     return [Verdict("warning" if leaked > MANY * tested else "note", title, text, remedy)]
 
 
-def _balance(found: Findings) -> list[Verdict]:
+def _balance(found: AuditFindings) -> list[Verdict]:
     splits = {name: split.labels for name, split in found.data.splits.items() if len(split)}
     absent = [(name, cls) for name, held in splits.items() for label, cls in enumerate(CLASSES) if label not in held]
     if absent:
@@ -103,7 +103,7 @@ def _balance(found: Findings) -> list[Verdict]:
     return [Verdict(level, "Class balance", text, remedy)]
 
 
-def _corrupt(found: Findings) -> Verdict:
+def _corrupt(found: AuditFindings) -> Verdict:
     total = len(found.part) + len(found.skipped)
     if not found.skipped:
         return Verdict("ok", "Corrupt files", f"All {total:,} images can be read.")
@@ -112,7 +112,7 @@ def _corrupt(found: Findings) -> Verdict:
     return Verdict("warning", "Corrupt files", text, remedy)
 
 
-def headline(found: Findings, lines: list[Verdict]) -> str:
+def headline(found: AuditFindings, lines: list[Verdict]) -> str:
     """Counts of warnings and notes over the whole."""
     images = f"{len(found.part):,} images, test split: {divided(found.data)}"
     counts = {level: sum(line.level == level for line in lines) for level in ("warning", "note")}

@@ -31,7 +31,7 @@ class Described:
     checkpoints: list[str]
 
 
-class Verdict(nn.Module):
+class Exported(nn.Module):
     """What is exported: calibrated probability of FAKE, and whether it reaches the threshold."""
 
     def __init__(self, members: list[Loaded]):
@@ -128,7 +128,7 @@ def _traced(members: list[Loaded], size: int) -> torch.export.ExportedProgram:
     shapes = {"images": {0: torch.export.Dim("batch", min=1)}}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        return torch.export.export(Verdict(members).eval(), (images,), dynamic_shapes=shapes)
+        return torch.export.export(Exported(members).eval(), (images,), dynamic_shapes=shapes)
 
 
 def _need_onnx() -> None:

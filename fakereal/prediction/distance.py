@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fakereal.data.store.decode import Decoded
-from fakereal.models.distance.measure import Content, Measure, Watch
+from fakereal.models.distance.from_training import Content, DistanceFromTraining, Watch
 from fakereal.prediction.answers import Answer
 from fakereal.prediction.batch import Batch
 
@@ -21,15 +21,15 @@ class Distances(NamedTuple):
     content: Content | None
 
     @classmethod
-    def of(cls, batch: Batch, measure: Measure, watch: Watch | None) -> "Distances | None":
+    def of(cls, batch: Batch, distance: DistanceFromTraining, watch: Watch | None) -> "Distances | None":
         """Of a batch that the networks answered about; None where no image could be read, or nothing is known."""
         images = batch.images
-        if not images or measure.reference is None:
+        if not images or distance.reference is None:
             return None
         width, height = np.array([(image.facts.width, image.facts.height) for image in images]).T
         content = watch.content(batch.pixels) if watch else None
         read = [isinstance(image, Decoded) for _, image in batch.files]
-        return cls(read, measure.reference.far_sizes(width, height), content)
+        return cls(read, distance.reference.far_sizes(width, height), content)
 
     def by(self) -> dict[str, np.ndarray]:
         """`size`, and where they are known `features` and `pixels`: which of the images (N,) lie far; waits for it."""

@@ -24,7 +24,7 @@ AS_NAMED: Any = {"encoding": "utf-8", "errors": "surrogateescape"}  # names of a
 SAME = ("checkpoint_digest", "tta", "threshold", "precision")  # what the answers depend on
 
 
-class Predictions:
+class PredictionsFile:
     """predictions.csv, a row an image in their order; `counts` is of FAKE, REAL and, for those in error, "".
 
     It is written as the answers come, to predictions.csv.part: only a whole one has the name. What a command left that
@@ -48,7 +48,7 @@ class Predictions:
         self.counts: Counter[str] = Counter()
         self.kept = 0
 
-    def __enter__(self) -> "Predictions":
+    def __enter__(self) -> "PredictionsFile":
         try:
             self.lock.acquire(timeout=0)
         except Timeout:

@@ -9,7 +9,7 @@ from lightning import Fabric
 
 from fakereal.data.store.decode import BadImage
 from fakereal.models.checkpoint import Loaded
-from fakereal.models.distance.measure import Measure, ahead
+from fakereal.models.distance.from_training import DistanceFromTraining, ahead
 from fakereal.models.ensemble import Ensemble, combine, resize_of
 from fakereal.prediction.answers import Answer
 from fakereal.prediction.batch import Batch
@@ -28,11 +28,11 @@ class Predictor:
 
     Attributes:
         resize: how images are made small for them, as for their training.
-        measure: how far images lie from those of training.
+        distance: how far images lie from those of training.
     """
 
     def __init__(self, members: list[Loaded], fabric: Fabric):
-        self.members, self.resize, self.measure = members, resize_of(members[0]), Measure(members)
+        self.members, self.resize, self.distance = members, resize_of(members[0]), DistanceFromTraining(members)
         self.network, self.device = fabric.setup_module(Ensemble(members)), fabric.device
 
     @property
@@ -62,8 +62,8 @@ class Predictor:
                 answers, distances = waiting.popleft()
                 yield Measured(distances.added_to(answers) if distances else answers, distances)
 
-        with self.measure.watching() as watch:
+        with self.distance.watching() as watch:
             for batch in batches:
-                waiting.append(Measured(self.answers(batch), Distances.of(batch, self.measure, watch)))
+                waiting.append(Measured(self.answers(batch), Distances.of(batch, self.distance, watch)))
                 yield from ready(leave=ahead(self.device))
             yield from ready(leave=0)

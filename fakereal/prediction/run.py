@@ -15,7 +15,7 @@ from fakereal.data.store.parallel import decode_all
 from fakereal.models.distance.tally import REVIEW, Tally
 from fakereal.prediction.batch import batches
 from fakereal.prediction.images import Images
-from fakereal.prediction.predictions import Predictions
+from fakereal.prediction.predictions import PredictionsFile
 from fakereal.prediction.question import ALONE, ask
 from fakereal.prediction.shown import Shown
 from fakereal.runtime.errors import UserError
@@ -34,12 +34,12 @@ def predict(cfg: DictConfig) -> None:
     asked = ask(cfg)
     out = Path(HydraConfig.get().runtime.output_dir)
     predictor = asked.predictor
-    far = Tally(predictor.measure)
+    far = Tally(predictor.distance)
     try:
         with (
             terminated(),
             explained_out_of_memory(asked.batch_size, predictor.members[0].classifier.hparams.image_size),
-            Predictions(out, asked.said(cfg.trainer.precision), asked.batch_size) as predictions,
+            PredictionsFile(out, asked.said(cfg.trainer.precision), asked.batch_size) as predictions,
             closing(decode_all(predictions.left(asked.images), predictor.resize, ALONE)) as decoded,
             closing(ahead_of(batches(decoded, asked.batch_size))) as ready,
             Shown(asked.images.total, cfg.json, done=predictions.kept) as shown,
@@ -75,7 +75,7 @@ def terminated() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def summarize(predictions: Predictions, images: Images, threshold: float, precision: str | int) -> None:
+def summarize(predictions: PredictionsFile, images: Images, threshold: float, precision: str | int) -> None:
     """Counts and where the rows are, to the log."""
     counts = predictions.counts
     log.info("%s FAKE, %s REAL, %s not predicted (the figure is the probability of FAKE, in %s; FAKE from %.4g up)",

@@ -6,7 +6,7 @@ from typing import Any
 
 from fakereal.config.shell import pasted
 from fakereal.runs.folders import Unusable, expand, read_json, require, results_below
-from fakereal.runs.images import Images
+from fakereal.runs.image_digests import ImageDigests
 from fakereal.runs.trained import LeftOut, Run
 
 FIGURES = tuple(f"{name}{end}" for name in ("accuracy", "auroc") for end in ("", "_low", "_high"))
@@ -54,7 +54,7 @@ def read_baselines(audits: Any, runs: list[Run]) -> tuple[Baselines, list[LeftOu
 
 def _of_the_same(said: dict[str, Any], run: Run) -> bool:
     data = said.get("data")
-    return isinstance(data, dict) and "digest" in data and Images.of_data(data).same_as(run.images)
+    return isinstance(data, dict) and "digest" in data and ImageDigests.of_provenance(data).same_as(run.images)
 
 
 def _figures(said: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -4,7 +4,7 @@ from fakereal.presentation.content import Block, Chart, Text
 from fakereal.reporting.charts import Point, cost_chart, pareto_front, setting_chart
 from fakereal.reporting.curve_chart import COLOURS, Line, curves_chart
 from fakereal.reporting.figures import validation_accuracy
-from fakereal.reporting.gather import Findings
+from fakereal.reporting.gather import ReportFindings
 from fakereal.reporting.tables import amount
 from fakereal.runs.curves import Curve, mean_curve
 from fakereal.runs.settings import Group, shown, value_of
@@ -14,7 +14,7 @@ SETTINGS_SHOWN = 8
 VALUES_SHOWN = 30
 
 
-def curves_blocks(found: Findings) -> list[Block]:
+def curves_blocks(found: ReportFindings) -> list[Block]:
     """Loss and accuracy by epoch, of the best settings."""
     lines = [(group, [found.curves[run] for run in group.runs if found.curves[run]]) for group in found.groups]
     lines = [(group, held) for group, held in lines if held]
@@ -33,7 +33,7 @@ def curves_blocks(found: Findings) -> list[Block]:
     return [Text(text.strip()), *(_curves_of(found, shown, name) for name in ("loss", "accuracy"))]
 
 
-def _curves_of(found: Findings, shown: list[tuple[Group, list[dict[str, Curve]]]], name: str) -> Chart:
+def _curves_of(found: ReportFindings, shown: list[tuple[Group, list[dict[str, Curve]]]], name: str) -> Chart:
     lines = []
     for group, held in shown:
         train, val = ([curves.get(f"{split}/{name}", {}) for curves in held] for split in ("train", "val"))
@@ -43,7 +43,7 @@ def _curves_of(found: Findings, shown: list[tuple[Group, list[dict[str, Curve]]]
     return Chart(f"curves_{name}", f"{name.capitalize()} by epoch", "; ".join(ends), curves_chart(lines, name))
 
 
-def cost_blocks(found: Findings) -> list[Block]:
+def cost_blocks(found: ReportFindings) -> list[Block]:
     """Accuracy against seconds; nothing of fewer than two runs that know theirs."""
     runs = [run for run in found.runs if run.metrics.get("train_seconds", 0) > 0]
     if len(runs) < 2:
@@ -74,7 +74,7 @@ def _caution(runs: list[Run]) -> str:
     return ""
 
 
-def settings_blocks(found: Findings) -> list[Block]:
+def settings_blocks(found: ReportFindings) -> list[Block]:
     """Accuracy against each varied key but the seed."""
     keys = [key for key in found.keys if key != "seed"]
     charts: list[Block] = []

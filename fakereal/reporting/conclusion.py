@@ -5,7 +5,7 @@ from math import inf
 from fakereal.evaluation.monitor import mode_of
 from fakereal.presentation.content import Block, Command, Text, four, p_value, percent, with_interval
 from fakereal.reporting.figures import auroc_of, figure_of, over_seeds, validation_accuracy, validation_images
-from fakereal.reporting.gather import Findings
+from fakereal.reporting.gather import ReportFindings
 from fakereal.runs.commands import testing_command
 from fakereal.runs.ledger import members_of
 from fakereal.runs.trained import Run
@@ -17,7 +17,7 @@ SPLIT_KEYS = (
 )
 
 
-def headline(found: Findings) -> str:
+def headline(found: ReportFindings) -> str:
     best = found.runs[0]
     name = found.label(best)
     if len(found.runs) == 1:
@@ -25,14 +25,14 @@ def headline(found: Findings) -> str:
     return f"Winner: {name}, {monitored(found, best)}"
 
 
-def monitored(found: Findings, run: Run) -> str:
+def monitored(found: ReportFindings, run: Run) -> str:
     """The figure that selects, with its interval where it is an accuracy."""
     if found.monitor == "val/accuracy":
         return f"{with_interval(validation_accuracy(run))} validation accuracy"
     return f"{found.monitor} {four(run.metrics[found.monitor])}"
 
 
-def conclusion(found: Findings) -> list[Block]:
+def conclusion(found: ReportFindings) -> list[Block]:
     """Paragraphs and the test command."""
     best = found.runs[0]
     count = "The only run" if len(found.runs) == 1 else f"The best of {len(found.runs)} runs"
@@ -47,7 +47,7 @@ def conclusion(found: Findings) -> list[Block]:
     return blocks
 
 
-def _others(found: Findings) -> list[Block]:
+def _others(found: ReportFindings) -> list[Block]:
     """A word on runs that are not ranked, but whose tests are shown."""
     others = {run for run, _ in found.tests.of_others}
     if not others:
@@ -56,7 +56,7 @@ def _others(found: Findings) -> list[Block]:
     return [Text(text + "(below) compares their tests with these.")]
 
 
-def _tested(found: Findings, best: Run) -> list[Block]:
+def _tested(found: ReportFindings, best: Run) -> list[Block]:
     blocks: list[Block] = []
     test = found.tests.of_run.get(best)
     if test:
@@ -80,7 +80,7 @@ def _tested(found: Findings, best: Run) -> list[Block]:
     return [*blocks, Command(testing_command(best.checkpoint, best.folder))]
 
 
-def _cheaper(found: Findings, best: Run) -> list[Block]:
+def _cheaper(found: ReportFindings, best: Run) -> list[Block]:
     """A caution where the data can be told apart without a network."""
     for figures in list(found.baselines.figures.values())[:1]:
         accuracy = figures["val/accuracy"]
@@ -91,7 +91,7 @@ def _cheaper(found: Findings, best: Run) -> list[Block]:
     return []
 
 
-def _runner_up(found: Findings) -> list[Block]:
+def _runner_up(found: ReportFindings) -> list[Block]:
     if len(found.runs) < 2:
         return []
     best, second = found.runs[:2]
@@ -124,7 +124,7 @@ def _runner_up(found: Findings) -> list[Block]:
     return [Text(text)]
 
 
-def _seeds(found: Findings) -> list[Block]:
+def _seeds(found: ReportFindings) -> list[Block]:
     group = found.group_of(found.runs[0])
     metric = found.monitor
     form = percent if metric == "val/accuracy" else four

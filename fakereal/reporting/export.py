@@ -5,12 +5,12 @@ from typing import Any
 
 from fakereal.presentation.rows import write_rows
 from fakereal.reporting.figures import published, validation_accuracy
-from fakereal.reporting.gather import Findings
+from fakereal.reporting.gather import ReportFindings
 from fakereal.runs.settings import value_of
 from fakereal.runs.trained import Run
 
 
-def write_results(found: Findings, path: Path) -> None:
+def write_results(found: ReportFindings, path: Path) -> None:
     """A row a run, the best first: varied keys, metrics.json, the test's metrics.json, the published figure.
 
     Then a row a baseline, without a rank.
@@ -23,7 +23,7 @@ def write_results(found: Findings, path: Path) -> None:
     write_rows(path, rows, header)
 
 
-def _row(found: Findings, run: Run) -> dict[str, Any]:
+def _row(found: ReportFindings, run: Run) -> dict[str, Any]:
     row: dict[str, Any] = {"rank": found.runs.index(run) + 1, "run": str(run.folder)}
     row |= {key: value_of(run, key) for key in ("seed", *found.keys)}
     row["settings"] = found.groups.index(found.group_of(run)) + 1  # runs with the same number differ in the seed alone

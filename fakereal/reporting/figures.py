@@ -66,7 +66,7 @@ def accuracies(runs: list[Run], split: str, tests: dict[Run, Tested]) -> list[Fi
     return [figure_of(tests[run], "accuracy") for run in runs if run in tests]
 
 
-class Published(NamedTuple):
+class Reproduction(NamedTuple):
     """The figure that a configuration names, and ours beside it, where there is one."""
 
     accuracy: float
@@ -85,7 +85,7 @@ class Published(NamedTuple):
         return "above our interval" if self.accuracy > self.ours.high else "in our interval"
 
 
-def published(runs: list[Run], tests: dict[Run, Tested]) -> Published | None:
+def published(runs: list[Run], tests: dict[Run, Tested]) -> Reproduction | None:
     """Of runs that differ in the seed alone; None where their configuration names no figure.
 
     Over several seeds our interval is Student's, of one run Wilson's.
@@ -95,8 +95,8 @@ def published(runs: list[Run], tests: dict[Run, Tested]) -> Published | None:
         return None
     figures = accuracies(runs, split, tests)
     if not figures:
-        return Published(accuracy, split, str(source), None, "")
+        return Reproduction(accuracy, split, str(source), None, "")
     if seeds := over_seeds([figure.value for figure in figures]):
         ours, kind = Figure(seeds.mean, seeds.low, seeds.high), f"mean of {seeds.n} seeds, t-interval"
-        return Published(accuracy, split, str(source), ours, kind)
-    return Published(accuracy, split, str(source), figures[0], "one run, Wilson interval")
+        return Reproduction(accuracy, split, str(source), ours, kind)
+    return Reproduction(accuracy, split, str(source), figures[0], "one run, Wilson interval")

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from fakereal.presentation.content import Block, Picture, Text, Tiles
-from fakereal.reporting.gather import Findings
+from fakereal.reporting.gather import ReportFindings
 from fakereal.runs.folders import Unusable, read_json
 from fakereal.runtime.text import printable
 
@@ -15,7 +15,7 @@ FILE = "gallery.json"
 GROUPS_SHOWN = 12
 
 
-def gallery_blocks(found: Findings) -> list[Block]:
+def gallery_blocks(found: ReportFindings) -> list[Block]:
     """Errors, doubtful images and sure hits of the best run that has a gallery."""
     tested = [(run, found.tests.of_run[run].folder / "gallery") for run in found.runs if run in found.tests.of_run]
     run, folder = next(((run, folder) for run, folder in tested if (folder / FILE).exists()), (None, Path()))

@@ -25,7 +25,7 @@ STRANGER = "a test result of a checkpoint that belongs to no run in this report"
 
 
 @dataclass
-class Findings:
+class ReportFindings:
     """Runs with the best first, and all that was read and computed of them."""
 
     monitor: str
@@ -85,7 +85,7 @@ class Findings:
         return next((f"{key}={value}" for key, value in said.items() if value), run.name)
 
 
-def gather(cfg: DictConfig) -> Findings:
+def gather(cfg: DictConfig) -> ReportFindings:
     """Reads and compares; UserError where there is no run that can be reported."""
     roots, empty = expand(resolved(cfg.runs))
     left_out = [LeftOut(pattern, "runs= names no directory there") for pattern in empty]
@@ -108,7 +108,7 @@ def gather(cfg: DictConfig) -> Findings:
     for test in (*tests.of_run.values(), *tests.ensembles):
         test.looks = max(test.looks, counts[test.digests])
     pairs = _compare(cfg, runs, tests)
-    return Findings(
+    return ReportFindings(
         monitor=cfg.monitor,
         resamples=cfg.resamples,
         runs=runs,

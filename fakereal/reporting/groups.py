@@ -9,7 +9,7 @@ from fakereal.evaluation.groups import GROUPS_SHOWN
 from fakereal.presentation.content import Block, Chart, Table, Text, percent
 from fakereal.reporting.charts import heat_map
 from fakereal.reporting.figures import over_seeds
-from fakereal.reporting.gather import Findings
+from fakereal.reporting.gather import ReportFindings
 from fakereal.runs.settings import label, varied_keys
 from fakereal.runs.tested import Tested, data_of, given
 from fakereal.runtime.text import printable
@@ -33,7 +33,7 @@ class Row(NamedTuple):
     seen: int
 
 
-def groups_blocks(found: Findings) -> list[Block]:
+def groups_blocks(found: ReportFindings) -> list[Block]:
     """For each set of images that tests gave figures by group of: a heat map and a table, tests by groups."""
     sets: list[list[tuple[str, str, Tested]]] = []
     for settings, whose, test in _labelled(found):
@@ -76,7 +76,7 @@ def read_groups(test: Tested) -> tuple[dict[str, float], dict[str, float]]:
     return (balanced, alone) if all(0 <= value <= 1 for value in (*balanced.values(), *alone.values())) else ({}, {})
 
 
-def _labelled(found: Findings) -> list[tuple[str, str, Tested]]:
+def _labelled(found: ReportFindings) -> list[tuple[str, str, Tested]]:
     """Every test of the runs, the best run first, of ensembles, and of runs on other data: of what, whose, the test."""
     others = found.tests.of_others
     runs = [*found.runs, *dict.fromkeys(run for run, _ in others)]

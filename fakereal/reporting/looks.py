@@ -3,14 +3,14 @@
 from collections import Counter
 
 from fakereal.presentation.content import Block, Table, Text, four, known_interval, percent
-from fakereal.reporting.gather import Findings
+from fakereal.reporting.gather import ReportFindings
 from fakereal.runs.ledger import members_of
 
 FIGURES = (("test/accuracy", percent), ("test/auroc", four))
 SHOWN = 50
 
 
-def looks_blocks(found: Findings) -> list[Block]:
+def looks_blocks(found: ReportFindings) -> list[Block]:
     """How often the test split was looked at, with what, and which checkpoints more than once."""
     if not found.looks:
         return []

@@ -11,7 +11,7 @@ from fakereal.presentation.page import write_pages
 from fakereal.presentation.terminal import result_console
 from fakereal.reporting.conclusion import conclusion, headline
 from fakereal.reporting.export import write_results
-from fakereal.reporting.gather import Findings, gather
+from fakereal.reporting.gather import ReportFindings, gather
 from fakereal.reporting.sections import sections
 
 SHOWN = 20  # lines on the terminal; the page has all
@@ -29,7 +29,7 @@ def report(cfg: DictConfig) -> Path:
     return out / "report.html"
 
 
-def _title(found: Findings) -> str:
+def _title(found: ReportFindings) -> str:
     runs = "1 run" if len(found.runs) == 1 else f"{len(found.runs)} runs"
     data = found.runs[0].provenance["data"]
     splits = data.get("splits")
@@ -40,7 +40,7 @@ def _title(found: Findings) -> str:
     return f"{runs} on {data.get('class', 'unnamed data')}{images}"
 
 
-def _print(found: Findings, lines: list[str], page: Path) -> None:
+def _print(found: ReportFindings, lines: list[str], page: Path) -> None:
     console = result_console()
     for number, line in enumerate(lines):
         console.print(line, style="bold" if not number else None)

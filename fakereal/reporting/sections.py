@@ -7,7 +7,7 @@ from fakereal.reporting.chart_sections import cost_blocks, curves_blocks, settin
 from fakereal.reporting.comparisons import COMPARED
 from fakereal.reporting.figures import validation_images
 from fakereal.reporting.gallery import gallery_blocks
-from fakereal.reporting.gather import Findings
+from fakereal.reporting.gather import ReportFindings
 from fakereal.reporting.groups import groups_blocks
 from fakereal.reporting.looks import looks_blocks
 from fakereal.reporting.study_sections import study_blocks
@@ -24,9 +24,9 @@ from fakereal.reporting.tables import (
 CONFUSIONS_SHOWN = 6
 
 
-def sections(found: Findings) -> list[Section]:
+def sections(found: ReportFindings) -> list[Section]:
     """Those that have something to say."""
-    parts: list[tuple[str, str, Callable[[Findings], list[Block]]]] = [
+    parts: list[tuple[str, str, Callable[[ReportFindings], list[Block]]]] = [
         ("published", "Against the published figures", lambda found: _table(published_table(found))),
         ("runs", "Runs", _runs),
         ("ensembles", "Ensembles", lambda found: _table(ensembles_table(found))),
@@ -51,7 +51,7 @@ def _table(table: Table) -> list[Block]:
     return [table] if table.rows else []
 
 
-def _runs(found: Findings) -> list[Block]:
+def _runs(found: ReportFindings) -> list[Block]:
     text = f"Sorted by {found.monitor}. Only settings that vary have a column; results.csv has every figure, unrounded."
     untested = len(found.runs) - len(found.tests.of_run)
     if found.tests.of_run and untested:
@@ -61,7 +61,7 @@ def _runs(found: Findings) -> list[Block]:
     return [Text(text), *_baselines(found), runs_table(found)]
 
 
-def _baselines(found: Findings) -> list[Block]:
+def _baselines(found: ReportFindings) -> list[Block]:
     cheap = found.baselines
     if not cheap.figures:
         return [
@@ -79,14 +79,14 @@ def _baselines(found: Findings) -> list[Block]:
     return [Text(text)]
 
 
-def _seeds(found: Findings) -> list[Block]:
+def _seeds(found: ReportFindings) -> list[Block]:
     table = seeds_table(found)
     repeated = sum(len(group.members) - len(group.runs) for group in found.groups)
     again = f" {repeated} run(s) repeat a seed: of those only the newest counts." if repeated and table.rows else ""
     return [Text(f"Runs that differ only in the seed.{again}"), table] if table.rows else []
 
 
-def _confusions(found: Findings) -> list[Block]:
+def _confusions(found: ReportFindings) -> list[Block]:
     every = [(run, confusion(found, run)) for run in found.runs]
     matrices = [matrix for _, matrix in every if matrix]
     if not matrices:
@@ -97,7 +97,7 @@ def _confusions(found: Findings) -> list[Block]:
     return [Text(text), Confusions(matrices[:CONFUSIONS_SHOWN])]
 
 
-def _pairs(found: Findings) -> list[Block]:
+def _pairs(found: ReportFindings) -> list[Block]:
     table = pairs_table(found)
     blocks: list[Block] = []
     if table.rows:
@@ -114,7 +114,7 @@ def _pairs(found: Findings) -> list[Block]:
     return blocks
 
 
-def _intervals(found: Findings) -> list[Block]:
+def _intervals(found: ReportFindings) -> list[Block]:
     """What each kind of interval in this report tells, and what it does not."""
     texts = [
         "All intervals are 95%. Accuracy of one run: Wilson's score interval; it shows how much a figure on that many "

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from fakereal.presentation.content import Block, Chart, Text
 from fakereal.presentation.ink import INK, cut, inked
-from fakereal.reporting.gather import Findings
+from fakereal.reporting.gather import ReportFindings
 from fakereal.runs.folders import JOURNAL
 from fakereal.runtime.errors import installing
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from optuna import Study
 
 
-def study_blocks(found: Findings) -> list[Block]:
+def study_blocks(found: ReportFindings) -> list[Block]:
     """Nothing where no run is the trial of a study."""
     folders = dict.fromkeys(run.folder.parent for run in found.runs if (run.folder.parent / JOURNAL).exists())
     blocks: list[Block] = []

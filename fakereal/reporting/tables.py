@@ -5,7 +5,7 @@ from typing import Any
 
 from fakereal.presentation.content import Confusion, Table, four, known_interval, p_value, percent, with_interval
 from fakereal.reporting.figures import accuracies, auroc_of, figure_of, over_seeds, published, validation_accuracy
-from fakereal.reporting.gather import Findings
+from fakereal.reporting.gather import ReportFindings
 from fakereal.runs.settings import short, shown, value_of
 from fakereal.runs.tested import LEAKED, Tested, data_of, given
 from fakereal.runs.trained import Run
@@ -13,7 +13,7 @@ from fakereal.runs.trained import Run
 TESTED = ("test accuracy", "test, without leaked", "test AUROC", "looks", "tested with")
 
 
-def runs_table(found: Findings) -> Table:
+def runs_table(found: ReportFindings) -> Table:
     """A row a run, the winner first; then a row a baseline."""
     extra = found.monitor not in ("val/accuracy", "val/auroc", "val/loss")
     header = [
@@ -72,7 +72,7 @@ def _test_cells(test: Tested | None) -> list[str]:
     ]
 
 
-def published_table(found: Findings) -> Table:
+def published_table(found: ReportFindings) -> Table:
     """A row for each setting whose configuration names a figure."""
     rows = []
     for group in found.groups:
@@ -85,7 +85,7 @@ def published_table(found: Findings) -> Table:
     return Table(("settings", "published", "ours", "published lies", "source"), rows)
 
 
-def seeds_table(found: Findings) -> Table:
+def seeds_table(found: ReportFindings) -> Table:
     """Mean, standard deviation and t-interval of each figure of the settings that have several seeds."""
     rows = []
     for group in found.groups:
@@ -110,7 +110,7 @@ def seeds_table(found: Findings) -> Table:
     return Table(header, rows)
 
 
-def pairs_table(found: Findings) -> Table:
+def pairs_table(found: ReportFindings) -> Table:
     """A row for each pair of tests on the same images."""
     rows = []
     for pair in found.pairs.compared:
@@ -127,7 +127,7 @@ def pairs_table(found: Findings) -> Table:
     return Table(header, rows)
 
 
-def ensembles_table(found: Findings) -> Table:
+def ensembles_table(found: ReportFindings) -> Table:
     """A row for each tested ensemble; members that are runs of this report by their number."""
     runs = {run.metrics["checkpoint_digest"]: found.ref(run) for run in found.runs}
     rows = []
@@ -138,7 +138,7 @@ def ensembles_table(found: Findings) -> Table:
     return Table(("#", "members", *TESTED, "images", "test"), rows)
 
 
-def elsewhere_table(found: Findings) -> Table:
+def elsewhere_table(found: ReportFindings) -> Table:
     """A row for each test on images that are not the test split of the runs' data."""
     rows = []
     for run, test, why in found.tests.elsewhere:
@@ -149,7 +149,7 @@ def elsewhere_table(found: Findings) -> Table:
     return Table(("run", "data", "what they are", "images", "far from training", *TESTED), rows)
 
 
-def confusion(found: Findings, run: Run) -> Confusion | None:
+def confusion(found: ReportFindings, run: Run) -> Confusion | None:
     """On the test split where the run is tested, else on validation; None where no counts were kept."""
     test = found.tests.of_run.get(run)
     split, metrics = ("test", test.metrics) if test else ("val", run.metrics)

@@ -8,7 +8,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from fakereal.runs.images import Images
+from fakereal.runs.image_digests import ImageDigests
 from fakereal.runtime.errors import UserError
 from fakereal.runtime.files import write_json
 
@@ -41,13 +41,13 @@ def record_look(ledger: Path, metrics: dict[str, Any], out: Path) -> tuple[dict[
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "checkpoint": metrics["checkpoint"],
         "checkpoint_digest": metrics["checkpoint_digest"],
-        **Images.of(metrics).named(),
+        **ImageDigests.of(metrics).named(),
         **{name: metrics[name] for name in FIGURES if name in metrics},  # of one class there is no AUROC
     }
     ledger = _expanded(ledger)
     ledger.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{ledger}.lock"):
-        look = 1 + sum(_about(Images.of(entry), old) for old in read_ledger(ledger))
+        look = 1 + sum(_about(ImageDigests.of(entry), old) for old in read_ledger(ledger))
         cut = ledger.exists() and ledger.read_bytes()[-1:] not in (b"", b"\n")  # by a crash while it was written
         with ledger.open("a") as file:
             file.write(("\n" if cut else "") + json.dumps(entry) + "\n")
@@ -74,14 +74,14 @@ def read_ledger(ledger: Path) -> list[dict[str, Any]]:
     return entries
 
 
-def looks_at(images: Images, ledger: Path) -> list[dict[str, Any]]:
+def looks_at(images: ImageDigests, ledger: Path) -> list[dict[str, Any]]:
     """The entries about these images, the oldest first; none where there is no ledger."""
     entries = read_ledger(_expanded(ledger))
     return [entry for entry in entries if _about(images, entry) and members_of(entry)]
 
 
-def _about(images: Images, entry: dict[str, Any]) -> bool:
-    return "data_digest" in entry and Images.of(entry).same_as(images)
+def _about(images: ImageDigests, entry: dict[str, Any]) -> bool:
+    return "data_digest" in entry and ImageDigests.of(entry).same_as(images)
 
 
 def members_of(entry: dict[str, Any]) -> tuple[str, ...]:

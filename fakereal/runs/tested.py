@@ -10,7 +10,7 @@ import numpy as np
 
 from fakereal import CLASSES
 from fakereal.runs.folders import Unusable, read_json, require
-from fakereal.runs.images import Images
+from fakereal.runs.image_digests import ImageDigests
 from fakereal.runs.ledger import members_of
 from fakereal.runs.trained import LeftOut, Run
 
@@ -35,8 +35,8 @@ class Tested:
     looks: int = 1
 
     @property
-    def images(self) -> Images:
-        return Images.of(self.metrics)
+    def images(self) -> ImageDigests:
+        return ImageDigests.of(self.metrics)
 
     @property
     def digests(self) -> tuple[str, ...]:

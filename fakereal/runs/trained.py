@@ -18,7 +18,7 @@ from fakereal.runs.folders import (
     read_yaml,
     require,
 )
-from fakereal.runs.images import Images
+from fakereal.runs.image_digests import ImageDigests
 
 REQUIRED = ("val/accuracy", "val/auroc", "val/loss", "val/images", "epochs", "parameters")
 CHECKPOINT = ("checkpoint", "checkpoint_digest")
@@ -53,8 +53,8 @@ class Run:
     name: str = ""
 
     @cached_property
-    def images(self) -> Images:
-        return Images.of_data(self.provenance["data"])
+    def images(self) -> ImageDigests:
+        return ImageDigests.of_provenance(self.provenance["data"])
 
     @property
     def time(self) -> str:

@@ -34,7 +34,7 @@ class Desk:
         return await anyio.to_thread.run_sync(judge, files, pictures, limiter=self.limiter)
 
 
-class InMemory(MultiPartParser):
+class InMemoryParser(MultiPartParser):
     """Nothing that is sent is written to a disk; `Guard` limits how much it may be."""
 
     spool_max_size = 2**40
@@ -45,7 +45,7 @@ async def received(request: Request) -> FormData:
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise HTTPException(422, f"Send images as a form: curl -F images=@photo.jpg {request.url}")
     try:
-        return await InMemory(request.headers, request.stream(), max_fields=10).parse()
+        return await InMemoryParser(request.headers, request.stream(), max_fields=10).parse()
     except (MultiPartException, KeyError) as error:  # KeyError: a form without its boundary
         raise HTTPException(422, f"The form cannot be read: {getattr(error, 'message', error)}") from error
     except ClientDisconnect:  # whom nobody can answer any more

@@ -72,7 +72,7 @@ class Judge:
         judged = [Judged(said, notes) for said, (_, notes) in zip(answers, read, strict=True)]
         good = [number for number, (image, _) in enumerate(read) if isinstance(image, Decoded)]
         if distances:
-            usual = self.predictor.measure.reference.usual_sizes()
+            usual = self.predictor.distance.reference.usual_sizes()
             by = distances.by()
             for place, number in enumerate(good):
                 judged[number].far = [FAR[name].format(usual=usual) for name, mask in by.items() if mask[place]]

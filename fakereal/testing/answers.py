@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig
 
 from fakereal.config.build import build
-from fakereal.models.distance.measure import Watch
+from fakereal.models.distance.from_training import Watch
 from fakereal.models.distance.tally import Tally
 from fakereal.runtime.errors import UserError
 from fakereal.training.callbacks import progress_bar

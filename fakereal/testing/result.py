@@ -14,7 +14,7 @@ from fakereal.models.checkpoint import Loaded
 from fakereal.models.distance.tally import Tally
 from fakereal.models.ensemble import combine, mean_threshold
 from fakereal.presentation.content import known_interval, percent
-from fakereal.runs.images import Images
+from fakereal.runs.image_digests import ImageDigests
 from fakereal.testing.groups import group_names
 from fakereal.testing.images import seen_in_training, without_leaked
 from fakereal.testing.members import each_member
@@ -74,7 +74,7 @@ def result_of(
         **{f"test/far/{name}": figure for name, figure in far.figures().items()},
         **origin(members),
         **seen_in_training(data, trained),
-        **Images(data.images.digest, data.images.files_digest).named(),
+        **ImageDigests.of_data(data).named(),
         **{f"test/groups/{name}": figure for name, figure in macro_means(groups).items()},
         "group_depth": group_depth,
     }

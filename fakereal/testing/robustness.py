@@ -18,7 +18,7 @@ from fakereal.evaluation.evaluation import Evaluation
 from fakereal.models.ensemble import Ensemble, combine
 from fakereal.presentation.plots import save_png
 from fakereal.presentation.rows import write_rows
-from fakereal.runs.images import Images
+from fakereal.runs.image_digests import ImageDigests
 from fakereal.runs.ledger import check_ledger, record_look
 from fakereal.runs.provenance import provenance
 from fakereal.runtime.environment import prepare
@@ -61,7 +61,7 @@ def robustness(cfg: DictConfig) -> dict[str, Any]:
     rows = evaluate(cells, asked, split.labels[positions])
 
     metrics = {**flat(rows, cfg.split), f"{cfg.split}/threshold": asked.ensemble.threshold, **origin(members)}
-    metrics |= Images(data.images.digest, data.images.files_digest).named()
+    metrics |= ImageDigests.of_data(data).named()
     look = record_look(Path(cfg.ledger), metrics, out)[1] if cfg.split == "test" else None
     write_rows(out / "robustness.csv", rows)
     images = f"{len(positions):,} of {len(split):,} {cfg.split} images as stored, {data.size} x {data.size} px"

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from fakereal.config.schema import check
 from fakereal.evaluation.groups import worst
 from fakereal.explanation.gallery import Examined, make_gallery, write_gallery
-from fakereal.models.distance.measure import Measure
+from fakereal.models.distance.from_training import DistanceFromTraining
 from fakereal.models.distance.tally import Tally
 from fakereal.runs.ledger import check_ledger, record_look
 from fakereal.runs.provenance import provenance
@@ -32,9 +32,9 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     prepare(cfg)
     members, data = opened(cfg)
     data.need_both = False  # of one class there are fewer figures
-    collected, measure = Probabilities(), Measure(members)
-    far = Tally(measure)
-    with measure.watching() as watch:
+    collected, distance = Probabilities(), DistanceFromTraining(members)
+    far = Tally(distance)
+    with distance.watching() as watch:
         trainer = one_device(cfg.trainer, collected, FarImages(watch, far))
         for member in members:
             with explained_out_of_memory(data.batch_size, member.classifier.hparams.image_size):
@@ -43,8 +43,8 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     warn_of_other_images(cfg.data, data, members, trained)
     probabilities = np.stack(collected.members)
     refuse_no_numbers(probabilities, cfg.ckpt_path)
-    if measure.reference:
-        far.add_sizes(measure.reference.far_sizes(*data.file_sizes("test")))
+    if distance.reference:
+        far.add_sizes(distance.reference.far_sizes(*data.file_sizes("test")))
 
     result = result_of(members, data, probabilities, trained, far, cfg.group_depth)
     entry, look = record_look(Path(cfg.ledger), result.metrics, out)

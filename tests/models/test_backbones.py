@@ -12,7 +12,7 @@ import yaml
 from torch import nn
 
 from fakereal.models.backbones import create_backbone, eval_frozen_modules, set_frozen
-from fakereal.models.backbones.cnn import CNN, Shortcut
+from fakereal.models.backbones.cnn import CNN, Residual
 from fakereal.models.backbones.layers import GridPool
 from fakereal.runtime.errors import UserError
 
@@ -165,7 +165,7 @@ def test_a_residual_block_adds_what_follows_its_first_convolution(batch_norm):
 def test_each_block_can_have_its_own_number_of_convolutions():
     network = CNN(1, channels=(4, 4, 8), convs_per_block=(3, 2, 1), residual=True)
     count = [sum(isinstance(layer, nn.Conv2d) for layer in block.modules()) for block in network.blocks]
-    added = [sum(isinstance(layer, Shortcut) for layer in block) for block in network.blocks]
+    added = [sum(isinstance(layer, Residual) for layer in block) for block in network.blocks]
     assert (count, added) == ([3, 2, 1], [1, 1, 0])
     assert network(torch.rand(2, 3, 8, 8)).shape == (2, 1)
 

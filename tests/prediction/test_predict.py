@@ -14,7 +14,7 @@ from PIL import Image
 
 from fakereal.models.checkpoint import load_classifier
 from fakereal.prediction.answers import Answer
-from fakereal.prediction.predictions import Predictions
+from fakereal.prediction.predictions import PredictionsFile
 
 CPU = "trainer.accelerator=cpu"
 
@@ -266,7 +266,7 @@ def test_whatever_a_killed_command_left_is_cut_to_whole_batches(tmp_path):
     question = {"checkpoint_digest": ["0"], "tta": ["none"], "threshold": 0.5, "precision": "32-true"}
     names = ["a.png", 'b "x",\r\n.png', "c\udcff.png", "d.png", "e.png"]
     answers = [Answer.of(name, 0.25 + number / 10, 0.5) for number, name in enumerate(names)]
-    with Predictions(tmp_path, question, 2) as predictions:
+    with PredictionsFile(tmp_path, question, 2) as predictions:
         predictions.write(answers)
     whole = (tmp_path / "predictions.csv").read_bytes()
     said = (tmp_path / "predictions.json").read_bytes()
@@ -274,7 +274,7 @@ def test_whatever_a_killed_command_left_is_cut_to_whole_batches(tmp_path):
     for end in range(len(whole) + 1):
         (tmp_path / "predictions.csv.part").write_bytes(whole[:end])
         (tmp_path / "predictions.json.part").write_bytes(said)
-        with Predictions(tmp_path, question, 2) as predictions:
+        with PredictionsFile(tmp_path, question, 2) as predictions:
             kept_at.append(predictions.kept)
             predictions.write(answers[predictions.kept :])
             assert predictions.counts == {"REAL": 3, "FAKE": 2}
@@ -282,7 +282,7 @@ def test_whatever_a_killed_command_left_is_cut_to_whole_batches(tmp_path):
     assert sorted(kept_at) == kept_at and {*kept_at} == {0, 2, 4}
     (tmp_path / "predictions.csv.part").write_bytes(whole.replace(b"d.png", b"\r\nd.png"))
     (tmp_path / "predictions.json.part").write_bytes(said)
-    with Predictions(tmp_path, question, 2) as predictions:
+    with PredictionsFile(tmp_path, question, 2) as predictions:
         assert predictions.kept == 2, "up to a row that is none"
 
 

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from fakereal.reporting.charts import Point, pareto_front, setting_chart
-from fakereal.reporting.figures import Figure, Published, over_seeds
+from fakereal.reporting.figures import Figure, Reproduction, over_seeds
 
 
 @pytest.mark.parametrize(
@@ -15,8 +15,8 @@ from fakereal.reporting.figures import Figure, Published, over_seeds
     [(0.89, "below our interval"), (0.9, "in our interval"), (0.915, "in our interval"), (0.96, "above our interval")],
 )
 def test_where_a_published_figure_lies(accuracy, verdict):
-    assert Published(accuracy, "val", "", Figure(0.92, 0.9, 0.94), "").verdict == verdict
-    assert Published(accuracy, "test", "", None, "").verdict == "we have not tested"
+    assert Reproduction(accuracy, "val", "", Figure(0.92, 0.9, 0.94), "").verdict == verdict
+    assert Reproduction(accuracy, "test", "", None, "").verdict == "we have not tested"
 
 
 def test_over_seeds_is_of_two_or_more():

@@ -10,7 +10,7 @@ import torch
 from lightning import Fabric
 from PIL import Image
 
-from fakereal.models.distance.measure import Measure
+from fakereal.models.distance.from_training import DistanceFromTraining
 from fakereal.models.distance.reference import fit_reference, pixel_statistics
 from fakereal.models.ensemble import load_members
 
@@ -68,7 +68,7 @@ def test_it_tells_in_what_an_image_lies_far_from_training(judge):
         features = backbone.backbone.forward_head(backbone.backbone.forward_features(backbone.prepared(images)), True)
     sides = np.full(400, 32)
     member.reference = fit_reference(sides, sides, features, pixel_statistics(images))
-    judge.predictor.measure = Measure([member])
+    judge.predictor.distance = DistanceFromTraining([member])
     red = np.zeros((32, 32, 3), dtype=np.uint8) + np.array([255, 0, 0], dtype=np.uint8)
     files = [("near", png(training[0])), ("red", png(red)), ("large", png(training[0].repeat(8, 0).repeat(8, 1)))]
     near, bad, far, large = judge([files[0], ("bad", b"text"), *files[1:]])

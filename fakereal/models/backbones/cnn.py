@@ -130,7 +130,7 @@ class CNN(nn.Module):
         return self.forward_head(self.forward_features(x))
 
 
-class Shortcut(nn.Module):
+class Residual(nn.Module):
     """Adds what a branch makes of a map to the map."""
 
     def __init__(self, branch: nn.Module):
@@ -158,7 +158,7 @@ def _block(
         block.extend(_convolution(channels, width, kernel_size, stride, activation, batch_norm))
     if residual and convs > 1:
         layers = len(block) // convs
-        block = nn.Sequential(*block[:layers], Shortcut(block[layers:]))
+        block = nn.Sequential(*block[:layers], Residual(block[layers:]))
     if pooling == "max":
         # Before a ReLU, not after it: the same values and gradients, and a quarter of the numbers for the ReLU.
         block.insert(len(block) - isinstance(block[-1], nn.ReLU), nn.MaxPool2d(2))

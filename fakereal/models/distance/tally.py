@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fakereal.evaluation.intervals import named, wilson
-from fakereal.models.distance.measure import Content, Measure
+from fakereal.models.distance.from_training import Content, DistanceFromTraining
 from fakereal.models.distance.reference import FEWEST
 
 log = logging.getLogger(__name__)
@@ -18,10 +18,10 @@ REVIEW = "An answer supports human review; it does not replace it."
 
 
 class Tally:
-    """Counts of the images that `measure` finds far."""
+    """Counts of the images that `distance` finds far."""
 
-    def __init__(self, measure: Measure):
-        self.measure = measure
+    def __init__(self, distance: DistanceFromTraining):
+        self.distance = distance
         self.images = self.sized = self.odd = self.far = 0
         self.by = {"features": 0, "pixels": 0}
         self.waiting: deque[Content] = deque()
@@ -52,12 +52,12 @@ class Tally:
     def figures(self) -> dict[str, Any]:
         """`share` with its Wilson interval, `features`, `pixels`: shares of the images; `sizes`: a count of files."""
         self._wait()
-        figures: dict[str, Any] = {} if self.measure.reference is None else {"sizes": self.odd}
+        figures: dict[str, Any] = {} if self.distance.reference is None else {"sizes": self.odd}
         if self.images:
             figures |= named("share", self.far / self.images, wilson(self.far, self.images))
             figures |= {name: count / self.images for name, count in self.by.items()}
-        if self.measure.several and self.measure.member:
-            figures["by"] = str(self.measure.member.path)
+        if self.distance.several and self.distance.member:
+            figures["by"] = str(self.distance.member.path)
         return figures
 
     @property
@@ -69,7 +69,7 @@ class Tally:
     def tell(self) -> None:
         """One line in the log: a warning where the images clearly lie far."""
         self._wait()
-        reference = self.measure.reference
+        reference = self.distance.reference
         if reference is None:
             log.info(
                 "%s is not known: the checkpoint lacks the data for it (last.ckpt, or one of an earlier version)",
@@ -88,6 +88,6 @@ class Tally:
             parts.append(f"{self.far / self.images:.1%}{stored} ({low:.1%} to {high:.1%}; {by}; 1% to 2% is usual)")
         if not parts:
             return
-        by = f", by {self.measure.member.path}" if self.measure.several else ""
+        by = f", by {self.distance.member.path}" if self.distance.several else ""
         text = f"Images that lie far from the training images{by}: {'; '.join(parts)}."
         log.log(logging.WARNING if self.clearly else logging.INFO, "%s", f"{text} {REVIEW}" if self.clearly else text)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from fakereal.data.synthetic import Synthetic
 from fakereal.models.checkpoint import load_classifier
-from fakereal.models.distance.measure import Measure
+from fakereal.models.distance.from_training import DistanceFromTraining
 from fakereal.models.distance.tally import Tally
 
 REVIEW = "An answer supports human review; it does not replace it."
@@ -67,10 +67,10 @@ def test_threads_that_look_at_pixels_meanwhile_count_the_same(checkpoint, monkey
     images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (40, 3, 32, 32), dtype=np.uint8))
     counted = []
     for waiting in (0, 3):
-        monkeypatch.setattr("fakereal.models.distance.measure.ahead", lambda device, waiting=waiting: waiting)
-        measure = Measure([member])
-        far = Tally(measure)
-        with measure.watching() as watch:
+        monkeypatch.setattr("fakereal.models.distance.from_training.ahead", lambda device, waiting=waiting: waiting)
+        distance = DistanceFromTraining([member])
+        far = Tally(distance)
+        with distance.watching() as watch:
             for batch in images.split(4):
                 member.classifier(batch)
                 far.add(watch.content(batch))
@@ -91,7 +91,7 @@ def test_predict_tells_the_same_share_and_the_sizes(run, checkpoint, noise, tmp_
 @pytest.mark.parametrize("waiting", [0, 2])
 def test_each_answer_says_in_what_its_image_lies_far(run, checkpoint, noise, tmp_path, monkeypatch, waiting):
     """Also where threads look at the images meanwhile, as beside a GPU."""
-    for module in ("models.distance.measure", "prediction.predictor"):
+    for module in ("models.distance.from_training", "prediction.predictor"):
         monkeypatch.setattr(f"fakereal.{module}.ahead", lambda device: waiting)
     folder = tmp_path / "in"
     folder.mkdir()

@@ -30,7 +30,7 @@ class Content(NamedTuple):
     pixels: Future[Tensor]
 
 
-class Measure:
+class DistanceFromTraining:
     """The distance of images from those that a classifier was trained on, the first of several that knows these.
 
     `reference`: None where no checkpoint knows: distances are kept in best.ckpt, at the end of training.
