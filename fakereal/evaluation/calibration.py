@@ -127,9 +127,9 @@ def log_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     return -np.where(labels == 1, np.log(p), np.log1p(-p))
 
 
-def brier(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean squared error of the probabilities (Brier 1950)."""
-    return float(np.square(probabilities.astype(np.float64) - labels).mean())
+def squared_errors(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Squared errors (N,) of probabilities (N,) of FAKE: their mean is the Brier score (Brier 1950)."""
+    return np.square(probabilities.astype(np.float64) - labels)
 
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = BINS) -> tuple[np.ndarray, ...]:
@@ -153,11 +153,24 @@ def calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
     return float(np.average(np.abs(said - were), weights=counts))
 
 
-def fpr_at_tpr(labels: np.ndarray, probabilities: np.ndarray, tpr: float = 0.95) -> float:
-    """Share of REAL images called FAKE at the highest threshold that finds `tpr` of the FAKE ones."""
-    fake = np.sort(probabilities[labels == 1])
-    cut = fake[int(np.floor((1 - tpr) * len(fake)))]
-    return float((probabilities[labels == 0] >= cut).mean())
+def calibration_error_of_counts(values: np.ndarray, real: np.ndarray, fake: np.ndarray, bins: int = BINS) -> float:
+    """`calibration_error` of the different probabilities (R,), ascending, and the images of each label that have them.
+
+    Without sorting, for resamples.
+    """
+    counts = real + fake
+    until = np.cumsum(counts)
+    most, longer = divmod(int(until[-1]), bins)
+    edges = np.arange(bins + 1) * most + np.minimum(np.arange(bins + 1), longer)  # as np.array_split has them
+    place = np.searchsorted(until, edges, "left")
+    within = edges - (until[place] - counts[place])  # of the images of one probability, how many lie before the edge
+
+    def sums(each: np.ndarray) -> np.ndarray:
+        """Of the bins, where a rank's images have `each` together: they count as their share."""
+        before = np.cumsum(each)[place] - each[place]
+        return np.diff(before + each[place] * within / np.maximum(counts[place], 1))
+
+    return float(np.abs(sums(counts * values) - sums(fake)).sum() / until[-1])
 
 
 def precision_at(prevalence: float, true_positive_rate: Rate, false_positive_rate: Rate) -> Rate:

@@ -7,9 +7,15 @@ from typing import Any
 import numpy as np
 
 from fakereal import CLASSES
-from fakereal.evaluation.calibration import brier, calibration_error, fpr_at_tpr, log_losses, precision_at
-from fakereal.evaluation.intervals import bootstrap, named, of_two_rates, wilson
-from fakereal.evaluation.ranking import auroc_with_interval, average_precision_with_interval
+from fakereal.evaluation.calibration import calibration_error_of_counts, log_losses, precision_at, squared_errors
+from fakereal.evaluation.intervals import bootstrap, named, of_mean, of_two_rates, wilson
+from fakereal.evaluation.ranking import (
+    auroc_with_interval,
+    average_precision_with_interval,
+    counts_by_rank,
+    fpr_at_tpr,
+    values_and_ranks,
+)
 
 PREVALENCES = (0.1, 0.01)  # of FAKE among what a detector meets; in most test splits it is one half
 
@@ -68,24 +74,29 @@ class Evaluation:
         right = right if mask is None else right[mask]
         return float(right.mean()), wilson(int(right.sum()), len(right)), len(right)
 
+    @functools.cached_property
+    def _ranked(self) -> tuple[np.ndarray, np.ndarray]:
+        return values_and_ranks(self.probabilities)
+
     def log_loss(self) -> tuple[float, tuple[float, float]]:
-        """Mean negative log-likelihood, in nats, with its bootstrap interval."""
-        losses = log_losses(self.labels, self.probabilities)
-        return float(losses.mean()), bootstrap(lambda _, drawn: float(drawn.mean()), self.labels, losses)
+        """Mean negative log-likelihood, in nats, with Student's interval."""
+        return of_mean(self.labels, log_losses(self.labels, self.probabilities))
 
     def calibration_error(self) -> tuple[float, tuple[float, float]]:
         """Expected calibration error over bins of equal mass, with its bootstrap interval."""
-        interval = bootstrap(calibration_error, self.labels, self.probabilities, biased=True)
-        return calibration_error(self.labels, self.probabilities), interval
+        values, ranks = self._ranked
+        figure = functools.partial(calibration_error_of_counts, values.astype(np.float64))
+        return figure(*counts_by_rank(self.labels, ranks)), bootstrap(figure, self.labels, ranks, biased=True)
 
     def brier(self) -> tuple[float, tuple[float, float]]:
-        """Brier score with its bootstrap interval."""
-        return self._with_interval(brier)
+        """Brier score with Student's interval."""
+        return of_mean(self.labels, squared_errors(self.labels, self.probabilities), most=1.0)
 
     def fpr_at_95_tpr(self) -> tuple[float, tuple[float, float]]:
         """Share of REAL called FAKE where 95% of FAKE are found; the wider of its bootstrap and Wilson intervals."""
-        value, (low, high) = self._with_interval(fpr_at_tpr)
-        real = int((self.labels == 0).sum())
+        ranks, real = self._ranked[1], int((self.labels == 0).sum())
+        value = fpr_at_tpr(*counts_by_rank(self.labels, ranks))
+        low, high = bootstrap(fpr_at_tpr, self.labels, ranks)
         least, most = wilson(round(value * real), real)
         return value, (min(low, least), max(high, most))
 
@@ -116,9 +127,6 @@ class Evaluation:
     def average_precision(self) -> tuple[float, tuple[float, float]]:
         """Average precision of FAKE with its bootstrap interval."""
         return average_precision_with_interval(self.labels, self.probabilities)
-
-    def _with_interval(self, figure) -> tuple[float, tuple[float, float]]:
-        return figure(self.labels, self.probabilities), bootstrap(figure, self.labels, self.probabilities)
 
     def curves(self) -> dict[str, np.ndarray]:
         """`fpr` and `tpr` of the ROC curve, `precision` and `recall` of the precision-recall curve."""

@@ -41,33 +41,50 @@ def auroc_interval(area: float, positives: int, negatives: int, confidence: floa
 def bootstrap(
     figure: Callable[[np.ndarray, np.ndarray], float],
     labels: np.ndarray,
-    values: np.ndarray,
+    ranks: np.ndarray,
     *,
-    resamples: int = 200,
+    resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
     biased: bool = False,
 ) -> tuple[float, float]:
-    """Percentile interval (Efron 1979) of figure(labels, values), resampled within each class; it holds the figure.
+    """Percentile interval (Efron 1979) of figure(real, fake), resampled within each class; it holds the figure.
 
-    Too narrow where hardly an image decides: of a few, or of a figure that next to none is wrong in.
+    `real` and `fake` (R,): how many images of each label have each of the `ranks` (N,), whole numbers from 0: a figure
+    of these counts needs no sorting. Too narrow where hardly an image decides: of a few, or of a figure that next to
+    none is wrong in.
 
     `biased`: the figure grows with noise, which resampling adds to, and is 0 at least: the interval is moved by as much
     as the mean of the resamples exceeds the figure.
     """
-    generator = np.random.default_rng(seed)
-    groups = [np.flatnonzero(labels == label) for label in (0, 1)]
-    resampled = []
-    for _ in range(resamples):
-        drawn = np.concatenate([generator.choice(group, len(group)) for group in groups])
-        resampled.append(figure(labels[drawn], values[drawn]))
+    generator, size = np.random.default_rng(seed), int(ranks.max()) + 1
+    classes = [ranks[labels == label] for label in (0, 1)]
+
+    def counts(drawn: bool) -> list[np.ndarray]:
+        chosen = (own[generator.integers(0, max(len(own), 1), len(own), np.int32)] if drawn else own for own in classes)
+        return [np.bincount(own, minlength=size) for own in chosen]
+
+    value = figure(*counts(drawn=False))
+    resampled = [figure(*counts(drawn=True)) for _ in range(resamples)]
     tail = (1 - confidence) / 2
     low, high = np.quantile(resampled, (tail, 1 - tail))
-    value = figure(labels, values)
     if biased:
         excess = np.mean(resampled) - value
         low, high = max(0.0, low - excess), high - excess
     return float(min(low, value)), float(max(high, value))
+
+
+def of_mean(
+    labels: np.ndarray, values: np.ndarray, most: float = np.inf, confidence: float = 0.95
+) -> tuple[float, tuple[float, float]]:
+    """The mean of values (N,) from 0 to `most`, and Student's interval for as many images of each label (N,)."""
+    from scipy.special import stdtrit
+
+    mean, count = float(values.mean(dtype=np.float64)), len(values)
+    classes = [own for own in (values[labels == label] for label in (0, 1)) if len(own) > 1]
+    variance = sum(len(own) * float(own.var(ddof=1, dtype=np.float64)) for own in classes) / count**2
+    reach = float(stdtrit(max(count - 2, 1), 0.5 + confidence / 2)) * variance**0.5
+    return mean, (max(mean - reach, 0.0), min(mean + reach, most))
 
 
 def of_two_rates(

@@ -42,22 +42,32 @@ def balanced_average_precision(real: np.ndarray, fake: np.ndarray) -> float:
 
 def average_precision_with_interval(labels: np.ndarray, scores: np.ndarray) -> tuple[float, tuple[float, float]]:
     """Mean precision over the images of label 1, each at its own score, with its bootstrap interval."""
-    labels, ranks = np.asarray(labels), _ranks(scores)
-    return _average_precision(labels, ranks), bootstrap(_average_precision, labels, ranks)
+    labels, (_, ranks) = np.asarray(labels), values_and_ranks(scores)
+    return average_precision(*counts_by_rank(labels, ranks)), bootstrap(average_precision, labels, ranks)
 
 
-def _ranks(scores: np.ndarray) -> np.ndarray:
-    """Whole numbers from 0 that are in the order of the scores, equal where those are."""
-    return np.unique(scores, return_inverse=True)[1]
+def values_and_ranks(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The different scores (R,), ascending, and the place (N,) of each score among them."""
+    return np.unique(scores, return_inverse=True)
 
 
-def _counts(labels: np.ndarray, ranks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Images of label 0 and of label 1 at each rank, from the lowest."""
+def counts_by_rank(labels: np.ndarray, ranks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Images of label 0 and of label 1 (R,) at each rank, from the lowest."""
     real, fake = (np.bincount(ranks[labels == label], minlength=int(ranks.max()) + 1) for label in (0, 1))
     return real, fake
 
 
-def _average_precision(labels: np.ndarray, ranks: np.ndarray) -> float:
-    real, fake = (counts[::-1] for counts in _counts(labels, ranks))
-    found, called = np.cumsum(fake), np.cumsum(real + fake)
-    return float(fake @ (found / np.maximum(called, 1)) / found[-1])
+def average_precision(real: np.ndarray, fake: np.ndarray) -> float:
+    """Of `counts_by_rank`."""
+    found, called = np.cumsum(fake[::-1]), np.cumsum((real + fake)[::-1])
+    return float(fake[::-1] @ (found / np.maximum(called, 1)) / found[-1])
+
+
+def fpr_at_tpr(real: np.ndarray, fake: np.ndarray, tpr: float = 0.95) -> float:
+    """Share of REAL images called FAKE at the highest threshold that finds `tpr` of the FAKE ones.
+
+    Of `counts_by_rank`.
+    """
+    found = np.cumsum(fake)
+    cut = np.searchsorted(found, int(np.floor((1 - tpr) * found[-1])), "right")
+    return float(real[cut:].sum() / real.sum())

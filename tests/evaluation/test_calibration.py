@@ -11,14 +11,15 @@ from fakereal.evaluation.calibration import (
     Calibration,
     Fitted,
     calibration_error,
+    calibration_error_of_counts,
     choose_threshold,
     fit_temperature,
-    fpr_at_tpr,
     log_losses,
     precision_at,
     reliability,
     sigmoid,
 )
+from fakereal.evaluation.ranking import counts_by_rank, fpr_at_tpr, values_and_ranks
 from fakereal.models.checkpoint import load_classifier
 
 
@@ -88,9 +89,27 @@ def test_bins_hold_equal_numbers():
     assert (np.diff(said) > 0).all() and np.average(were, weights=counts) == pytest.approx(labels.mean())
 
 
+@pytest.mark.parametrize("count", [3, 14, 15, 16, 400])
+@pytest.mark.parametrize("levels", [1, 5, 10**6])
+def test_the_calibration_error_of_counts_is_that_of_the_images(count, levels):
+    generator = np.random.default_rng(count)
+    probabilities = generator.integers(0, levels + 1, count) / (levels + 1)
+    labels = generator.integers(0, 2, count)
+    values, ranks = values_and_ranks(probabilities)
+    expected = calibration_error(labels, probabilities)
+    assert calibration_error_of_counts(values, *counts_by_rank(labels, ranks)) == pytest.approx(expected)
+    again = generator.integers(0, count, count)  # a resample, in which some have no image
+    values_again, counts = np.concatenate((values, [2.0])), counts_by_rank(labels[again], ranks[again])
+    padded = [np.pad(own, (0, len(values_again) - len(own))) for own in counts]
+    expected = calibration_error(labels[again], probabilities[again])
+    assert calibration_error_of_counts(values_again, *padded) == pytest.approx(expected)
+
+
 def test_false_positives_at_95_of_true_ones_and_precision_by_prevalence():
     labels, p = np.repeat([0, 1], 100), np.concatenate((np.linspace(0, 0.99, 100), np.linspace(0.5, 1, 100)))
-    assert fpr_at_tpr(labels, p) == pytest.approx((p[:100] >= np.sort(p[100:])[5]).mean())
+    assert fpr_at_tpr(*counts_by_rank(labels, values_and_ranks(p)[1])) == pytest.approx(
+        (p[:100] >= np.sort(p[100:])[5]).mean()
+    )
     assert (p[100:] >= np.sort(p[100:])[5]).mean() == 0.95
     assert precision_at(0.5, 0.9, 0.1) == pytest.approx(0.9)
     assert precision_at(0.01, 0.9, 0.1) == pytest.approx(0.009 / (0.009 + 0.099))

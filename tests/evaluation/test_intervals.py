@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import ttest_1samp
 
 from fakereal.evaluation.evaluation import Evaluation
-from fakereal.evaluation.intervals import auroc_interval, bootstrap, of_two_rates, t_interval, wilson
+from fakereal.evaluation.intervals import auroc_interval, bootstrap, of_mean, of_two_rates, t_interval, wilson
 
 
 @pytest.mark.parametrize(
@@ -31,22 +31,42 @@ def test_the_interval_of_the_design_is_right():
     assert (high - low) / 2 == pytest.approx(0.0019, abs=5e-5)
 
 
+LABELS = np.repeat([0, 1], 100)
+
+
 def test_bootstrap_covers_the_truth_about_as_often_as_it_says():
     generator, hits = np.random.default_rng(0), 0
-    labels = np.repeat([0, 1], 100)
-    for trial in range(100):
-        scores = generator.normal(labels.astype(float), 1.0)
-        low, high = bootstrap(
-            lambda y, p: float(p[y == 1].mean() - p[y == 0].mean()), labels, scores, seed=trial, resamples=200
-        )
-        hits += low <= 1.0 <= high
-    assert 88 <= hits <= 100
+
+    def difference(real, fake):
+        return float((fake / fake.sum() - real / real.sum()) @ np.arange(len(real)))
+
+    for trial in range(400):
+        ranks = generator.binomial(59, np.where(LABELS, 0.55, 0.5))
+        low, high = bootstrap(difference, LABELS, ranks, seed=trial, resamples=200)
+        hits += low <= 0.05 * 59 <= high
+    assert 0.91 * 400 <= hits <= 0.98 * 400
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5])
+def test_the_interval_of_a_mean_covers_it_about_as_often_as_it_says(share):
+    generator, hits = np.random.default_rng(0), 0
+    labels = (np.arange(200) < 200 * share).astype(int)
+    for _ in range(400):
+        mean, (low, high) = of_mean(labels, generator.exponential(np.where(labels, 2.0, 1.0)))
+        assert 0 <= low < mean < high
+        hits += low <= 1 + share <= high
+    assert 0.91 * 400 <= hits <= 0.98 * 400
+
+
+def test_the_interval_of_a_mean_knows_its_bounds():
+    assert of_mean(LABELS, np.full(200, 0.3), most=1.0) == (pytest.approx(0.3), (pytest.approx(0.3),) * 2)
+    assert of_mean(LABELS[:3], np.array([0.0, 0.0, 1.0]), most=1.0)[1] == (0.0, 1.0)
+    assert of_mean(np.ones(1), np.ones(1)) == (1.0, (1.0, 1.0))
 
 
 def test_bootstrap_is_repeatable():
-    labels, scores = np.repeat([0, 1], 50), np.linspace(0, 1, 100)
-    args = (lambda y, p: float(p.mean()), labels, scores)
-    assert bootstrap(*args) == bootstrap(*args)
+    args = (lambda real, fake: float(real[0] - fake[1]), LABELS, np.arange(200) % 3)
+    assert bootstrap(*args) == bootstrap(*args) != bootstrap(*args, seed=1)
 
 
 def test_the_t_interval_is_that_of_scipys_test():
@@ -87,7 +107,7 @@ def test_an_interval_of_two_rates_covers_also_where_one_is_hardly_ever_seen():
     counts = [(int(generator.binomial(200, recall)), int(generator.binomial(200, alarms))) for _ in range(200)]
     intervals = [of_two_rates(precision, (found, 200), (wrong, 200))[1] for found, wrong in counts]
     hits = sum(low <= precision(recall, alarms) <= high for low, high in intervals)
-    assert hits >= 0.92 * 200 and all(low < high for low, high in intervals)
+    assert 0.92 * 200 <= hits < 200 and all(low < high for low, high in intervals)
 
 
 def test_no_figure_of_a_flawless_test_is_certain():
