@@ -63,6 +63,15 @@ class Calibration:
             return Fitted(temperature, given, rule)
         probabilities = sigmoid(logits / temperature)
         threshold = choose_threshold(probabilities, labels, self.threshold, self.max_fpr)
+        if (
+            self.threshold == "fpr"
+            and (rate := called_fake(probabilities[labels == 0], threshold).mean()) > self.max_fpr
+        ):
+            log.warning(
+                "No threshold keeps calibration.max_fpr=%g on validation: %.2f%% of REAL images have the highest "
+                "probability of all, %.4g. The threshold is that",
+                *(self.max_fpr, 100 * rate, threshold),
+            )
         return Fitted(temperature, threshold, self.threshold, self.max_fpr if self.threshold == "fpr" else None)
 
 
@@ -93,6 +102,11 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(np.exp(found.x))
 
 
+def called_fake(probabilities: np.ndarray | float, threshold: float) -> np.ndarray:
+    """Whether images with these probabilities are called FAKE: in float32, as networks answer, by all commands."""
+    return np.asarray(probabilities, np.float32) >= np.float32(threshold)
+
+
 def choose_threshold(
     probabilities: np.ndarray,
     labels: np.ndarray,
@@ -101,10 +115,12 @@ def choose_threshold(
 ) -> float:
     """The threshold of probabilities (N,) that a rule of `Calibration` asks for; of equals that closest to 0.5.
 
-    It lies midway between two neighbouring probabilities.
+    It lies midway between two probabilities that are neighbours in float32, or is the upper one.
     """
-    edges = np.concatenate(([0.0], np.unique(probabilities), [1.0]))
+    probabilities = probabilities.astype(np.float32)
+    edges = np.concatenate(([0.0], np.unique(probabilities), [1.0]), dtype=np.float32)
     cuts = (edges[:-1] + edges[1:]) / 2
+    cuts = np.where(cuts > edges[:-1], cuts, edges[1:])  # nothing lies between the closest two
     false_positive, true_positive = (_share_from(probabilities[labels == label], cuts) for label in (0, 1))
     if rule == "fpr":
         allowed = false_positive <= max_fpr

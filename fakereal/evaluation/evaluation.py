@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 
 from fakereal import CLASSES
-from fakereal.evaluation.calibration import calibration_error_of_counts, log_losses, precision_at, squared_errors
+from fakereal.evaluation.calibration import (
+    calibration_error_of_counts,
+    called_fake,
+    log_losses,
+    precision_at,
+    squared_errors,
+)
 from fakereal.evaluation.intervals import bootstrap, named, of_mean, of_two_rates, wilson
 from fakereal.evaluation.ranking import (
     auroc_with_interval,
@@ -30,7 +36,7 @@ class Evaluation:
 
     @functools.cached_property
     def predictions(self) -> np.ndarray:
-        return (self.probabilities >= self.threshold).astype(np.int64)
+        return called_fake(self.probabilities, self.threshold).astype(np.int64)
 
     @property
     def both(self) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
-from fakereal.evaluation.calibration import choose_threshold
+from fakereal.evaluation.calibration import called_fake, choose_threshold
 from fakereal.evaluation.intervals import named, wilson
 
 MAX_FPRS = (0.1, 0.05, 0.01, 0.001)
@@ -36,12 +36,12 @@ class OperatingPoint(TypedDict):
 def operating_points(labels: np.ndarray, probabilities: np.ndarray) -> list[OperatingPoint]:
     """`measured_at` of the lowest threshold whose false-positive rate is at most each of MAX_FPRS.
 
-    labels (N,) of 0 and 1, probabilities (N,) of FAKE; in float32, as tests have them. A limit is left out that allows
-    fewer than FEWEST false alarms, or that no threshold keeps: so many REAL images may have a probability of 1.
+    labels (N,) of 0 and 1, probabilities (N,) of FAKE. A limit is left out that allows fewer than FEWEST false alarms,
+    or that no threshold keeps: so many REAL images may have a probability of 1.
     """
     if len(np.unique(labels)) < 2 or not np.isfinite(probabilities).all():
         return []
-    probabilities, real = probabilities.astype(np.float32), int((labels == 0).sum())
+    real = int((labels == 0).sum())
     limits = [limit for limit in MAX_FPRS if limit * real >= FEWEST]
     chosen = [(limit, choose_threshold(probabilities, labels, "fpr", limit)) for limit in limits]
     return [row for row in measured_at(chosen, labels, probabilities) if row["fpr"] <= row["max_fpr"]]
@@ -56,7 +56,7 @@ def measured_at(
         row: dict[str, Any] = {"max_fpr": max_fpr, "threshold": threshold}
         for name, label in (("fpr", 0), ("recall_fake", 1)):
             own = probabilities[labels == label]
-            called = int((own >= threshold).sum())
+            called = int(called_fake(own, threshold).sum())
             row |= named(name, called / len(own) if len(own) else None, wilson(called, len(own)))
         rows.append(OperatingPoint(**row))
     return rows

@@ -15,6 +15,7 @@ from fakereal.config.schema import check
 from fakereal.data.dead_leaves import synthetic_images
 from fakereal.data.store.decode import Decoded, Resize
 from fakereal.data.store.parallel import decode_all
+from fakereal.evaluation.calibration import called_fake
 from fakereal.exporting.card import write_card
 from fakereal.exporting.formats import FORMATS, Ask, Described, ask_members
 from fakereal.models.checkpoint import Loaded
@@ -66,7 +67,7 @@ def in_own_precision(asked: Ask, images: np.ndarray, wanted: np.ndarray, thresho
         return ""
     with torch.autocast("cpu", torch.bfloat16):
         found = answers(asked, images)
-    flipped = int(((found >= threshold) != (wanted >= threshold)).sum())
+    flipped = int((called_fake(found, threshold) != called_fake(wanted, threshold)).sum())
     most = np.abs(found - wanted).max()
     return (
         f"The other commands compute in {precision} if the hardware supports it, this file in fp32: on {which} their "

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from fakereal import CLASSES
+from fakereal.evaluation.calibration import called_fake
 from fakereal.runtime.text import printable
 
 WIDTH = 60  # names up to it are padded, so that the answers stand below each other
@@ -31,7 +32,7 @@ class Answer(NamedTuple):
         """FAKE from the threshold on, as in a test."""
         if math.isnan(probability):  # not REAL, though it is below any threshold
             return cls(path, error="the network gave no number (nan)")
-        return cls(path, probability, CLASSES[int(probability >= threshold)], threshold=threshold)
+        return cls(path, probability, CLASSES[int(called_fake(probability, threshold))], threshold=threshold)
 
     def line(self, width: int) -> str:
         """For people: the name, padded to `width`, and the answer."""

@@ -27,9 +27,7 @@ def cell_figures(evaluation: Evaluation, clean_oracle: float | None = None) -> d
     """
     accuracy, interval, _ = evaluation.accuracy()
     cut = choose_threshold(evaluation.probabilities, evaluation.labels, "accuracy")
-    # In float64: the cut lies between two neighbouring float32.
-    wide = evaluation.probabilities.astype(np.float64)
-    oracle = Evaluation(evaluation.labels, wide, cut).accuracy()[0]
+    oracle = Evaluation(evaluation.labels, evaluation.probabilities, cut).accuracy()[0]
     (tn, fp), (fn, tp) = evaluation.confusion().tolist()
     area, area_interval = evaluation.auroc()
     return {

@@ -19,8 +19,10 @@ from fakereal.evaluation.calibration import (
     reliability,
     sigmoid,
 )
+from fakereal.evaluation.evaluation import Evaluation
 from fakereal.evaluation.ranking import counts_by_rank, fpr_at_tpr, values_and_ranks
 from fakereal.models.checkpoint import load_classifier
+from fakereal.prediction.answers import Answer
 
 
 def drawn(count=20_000, seed=0):
@@ -70,6 +72,38 @@ def test_as_many_false_alarms_as_are_allowed_are_made(max_fpr, wrong):
     p, labels = np.linspace(0.1, 0.9, 400), np.arange(400) % 2
     threshold = choose_threshold(p, labels, "fpr", max_fpr)
     assert (p[labels == 0] >= threshold).sum() == wrong
+
+
+@pytest.mark.parametrize("rule", ["accuracy", "youden", "fpr"])
+def test_what_is_chosen_holds_where_it_is_used_also_between_two_neighbours(rule):
+    """No number lies between them in which networks answer."""
+    low, high = np.float32(0.75), np.nextafter(np.float32(0.75), np.float32(1))
+    p, labels = np.repeat(np.array([low, high]), 100), np.repeat([0, 1], 100)
+    threshold = choose_threshold(p, labels, rule, 0.05)
+    assert Evaluation(labels, p, threshold).accuracy()[0] == 1
+    assert [Answer.of("", float(said), threshold).prediction for said in (low, high)] == ["REAL", "FAKE"]
+
+
+@pytest.mark.parametrize(("certain", "kept"), [(5, True), (15, False)])
+def test_a_false_positive_rate_is_that_of_probabilities_and_it_is_told_where_none_keeps_to_it(caplog, certain, kept):
+    """Of logits a threshold could tell those apart whose probability is 1 in float32."""
+    generator = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 1000)
+    logits = np.where(labels, generator.uniform(20, 40, 2000), generator.uniform(-5, 5, 2000)).astype(np.float32)
+    logits[:certain] = generator.uniform(20, 40, certain)
+    fitted = Calibration(temperature=False, threshold="fpr", max_fpr=0.01).fit(logits, labels)
+    probabilities = torch.sigmoid(torch.from_numpy(logits)).numpy()
+    rate = Evaluation(labels, probabilities, fitted.threshold).predictions[:1000].mean()
+    assert (rate <= 0.01) == kept == ("No threshold keeps" not in caplog.text)
+    assert kept or "1.50% of REAL images have the highest probability" in caplog.text
+
+
+@pytest.mark.parametrize("threshold", [0.7, 0.9, 0.95, 0.3])
+def test_a_probability_at_the_threshold_is_fake_for_every_command(threshold):
+    probability = np.float32(threshold)  # which is less than the threshold, of some
+    assert Answer.of("", float(probability), threshold).prediction == "FAKE"
+    assert Evaluation(np.ones(1), np.array([probability]), threshold).predictions[0] == 1
+    assert torch.tensor(probability) >= threshold, "as in an export"
 
 
 def test_few_images_are_not_fitted(caplog):
