@@ -20,17 +20,17 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 
 def constant(optimizer: Optimizer, total_steps: int, *, warmup: Fraction = 0.0) -> LambdaLR:
     """The optimizer's learning rate, reached linearly over the first `warmup` of all steps."""
-    return LambdaLR(optimizer, partial(_warm, total=total_steps, warmup=warmup, after=_one))
+    return _warmed(optimizer, total_steps, warmup, _one)
 
 
 def linear(optimizer: Optimizer, total_steps: int, *, warmup: Fraction = 0.0, final: Fraction = 0.0) -> LambdaLR:
     """Down in a straight line to `final` times the learning rate."""
-    return LambdaLR(optimizer, partial(_warm, total=total_steps, warmup=warmup, after=partial(_line, final)))
+    return _warmed(optimizer, total_steps, warmup, partial(_line, final))
 
 
 def cosine(optimizer: Optimizer, total_steps: int, *, warmup: Fraction = 0.0, final: Fraction = 0.0) -> LambdaLR:
     """Half a cosine down to `final` times the learning rate (Loshchilov & Hutter 2017), without restarts."""
-    return LambdaLR(optimizer, partial(_warm, total=total_steps, warmup=warmup, after=partial(_half_cosine, final)))
+    return _warmed(optimizer, total_steps, warmup, partial(_half_cosine, final))
 
 
 def step(
@@ -42,11 +42,17 @@ def step(
     factor: Fraction = 0.1,
 ) -> LambdaLR:
     """Times `factor` at each milestone, given as a fraction of the run (He et al. 2016: 0.5 and 0.75)."""
-    after = partial(_stairs, tuple(milestones), factor)
-    return LambdaLR(optimizer, partial(_warm, total=total_steps, warmup=warmup, after=after))
+    return _warmed(optimizer, total_steps, warmup, partial(_stairs, tuple(milestones), factor))
 
 
-def _warm(now: int, *, total: int, warmup: float, after) -> float:
+def _warmed(optimizer: Optimizer, total_steps: int, warmup: float, after: Callable[[float], float]) -> LambdaLR:
+    schedule = LambdaLR(optimizer, partial(_warm, total=total_steps, warmup=warmup, after=after))
+    if warmup or after is not _one:  # else its length means nothing, and a training may go on for longer
+        schedule.total_steps = total_steps  # kept in checkpoints, as torch's OneCycleLR does
+    return schedule
+
+
+def _warm(now: int, *, total: int, warmup: float, after: Callable[[float], float]) -> float:
     rising = warmup * total
     return (now + 1) / (rising + 1) if now < rising else after((now - rising) / max(1, total - rising))
 
@@ -83,8 +89,9 @@ def scheduled(
         if name in planned and now is not None and planned[name] != now:
             raise UserError(
                 f"The learning-rate schedule of this checkpoint was planned for {planned[name]} steps "
-                f"(scheduler.{name}), but this training has {now}. Give trainer.max_epochs, data.batch_size and the "
-                "scheduler as they were, or start a new training with init_from=CKPT."
+                f"(its {name}), but this training has {now}: the rate would jump. Give trainer.max_epochs, "
+                "data.batch_size and the scheduler as they were, or start a new training with init_from=CKPT. "
+                "(With scheduler=constant, a training may go on for longer.)"
             )
     if not isinstance(schedule, ReduceLROnPlateau):
         return {"scheduler": schedule, "interval": "step"}

@@ -55,8 +55,8 @@ def refuse_fewer_epochs(checkpoint: Mapping[str, Any], max_epochs: int) -> None:
     done = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
     if 0 <= max_epochs < done:
         raise UserError(
-            f"trainer.max_epochs={max_epochs}: the training to resume has already had {done} epochs. Give more, or "
-            "start a new training with init_from=CKPT."
+            f"trainer.max_epochs={max_epochs}: the training to resume has already had {done} epochs. Give as many as "
+            "it was started with, or start a new training with init_from=CKPT."
         )
 
 

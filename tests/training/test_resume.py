@@ -6,9 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 
 import pytest
 import torch
+
+from fakereal.models import schedulers
+from fakereal.runtime.errors import UserError
 
 
 def weights(folder, name="last"):
@@ -161,6 +165,28 @@ def test_a_longer_run_continues_a_complete_one_with_its_clock(run, quick, tmp_pa
     assert weights(tmp_path / "run")["epoch"] == 2
 
 
+@pytest.mark.parametrize("schedule", ["cosine", "linear", "step", "constant"])
+def test_a_schedule_that_has_a_length_does_not_begin_anew_at_another(schedule):
+    def scheduled(steps, planned):
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+        made = schedulers.scheduled(getattr(schedulers, schedule), optimizer, steps, planned, None)["scheduler"]
+        for _ in range(100):
+            optimizer.step()
+            made.step()
+        return made
+
+    planned = scheduled(100, {}).state_dict()
+    assert scheduled(100, planned).get_last_lr() == planned["_last_lr"]
+    with nullcontext() if schedule == "constant" else pytest.raises(UserError, match="planned for 100 steps"):
+        scheduled(200, planned)
+
+
+def test_a_longer_training_by_a_schedule_that_was_shorter_is_refused(run, quick, trained_run):
+    trained_run()
+    finished = run("train", *quick, "trainer.max_epochs=3", "ckpt_path=last")
+    assert finished.code == 1 and "was planned for 5 steps (its total_steps), but this training has 15" in finished.text
+
+
 def test_a_frozen_backbone_stays_frozen_when_an_epoch_is_resumed_halfway(run, quick, tmp_path, stopped_after):
     straight, halves = tmp_path / "straight", tmp_path / "halves"
     words = (*quick, "model.freeze=1", "trainer.max_epochs=2")
@@ -203,5 +229,5 @@ def test_fewer_epochs_than_there_were_are_refused_in_a_line(run, quick, tmp_path
     assert run("train", *words).code == 0
     again = run("train", *quick, "trainer.max_epochs=2", "ckpt_path=last")
     assert again.code == 1 and "Traceback" not in again.text
-    assert "trainer.max_epochs=2: the training to resume has already had 3 epochs. Give more" in again.text
+    assert "trainer.max_epochs=2: the training to resume has already had 3 epochs. Give as many" in again.text
     assert run("train", *words, "ckpt_path=last").code == 0, "as many as there were validate best.ckpt again"
