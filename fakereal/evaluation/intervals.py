@@ -109,6 +109,15 @@ def of_two_rates(
     return value, (float(min(low, value)), float(max(high, value)))
 
 
+def prediction_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
+    """Where one more value of the same normal distribution lies (Student's t); two values or more."""
+    from scipy.special import stdtrit
+
+    mean, count = float(np.mean(values)), len(values)
+    reach = float(stdtrit(count - 1, 0.5 + confidence / 2) * np.std(values, ddof=1) * np.sqrt(1 + 1 / count))
+    return mean - reach, mean + reach
+
+
 def t_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
     """Of the mean of values from a normal distribution (Student 1908); two values or more."""
     from scipy.stats import sem, t

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fakereal.evaluation.intervals import t_interval, wilson
-from fakereal.presentation.content import four, with_interval
+from fakereal.evaluation.intervals import prediction_interval, t_interval, wilson
+from fakereal.presentation.content import four, percent, with_interval
 from fakereal.runs.tested import Tested
 from fakereal.runs.trained import Run
 
@@ -67,36 +67,52 @@ def accuracies(runs: list[Run], split: str, tests: dict[Run, Tested]) -> list[Fi
 
 
 class Reproduction(NamedTuple):
-    """The figure that a configuration names, and ours beside it, where there is one."""
+    """The figure that a configuration names, and ours beside it, where there is one.
+
+    `seeds`: of how many `ours` is the mean; `further`: of several, where one more may lie.
+    """
 
     accuracy: float
     split: str
     source: str
-    ours: Figure | None
-    kind: str
+    ours: Figure | None = None
+    seeds: int = 1
+    further: tuple[float, float] | None = None
 
     @property
     def verdict(self) -> str:
-        """Whether the published figure lies in our interval, in words."""
+        """Where the published figure lies, in words.
+
+        It is one training's: the more seeds we have, the narrower is the interval of their mean, and of theirs another
+        would lie beside it, too.
+        """
         if self.ours is None:
             return "we have not tested"
-        if self.accuracy < self.ours.low:
-            return "below our interval"
-        return "above our interval" if self.accuracy > self.ours.high else "in our interval"
+        low, high = self.further or self.ours[1:]
+        where = "where one more seed may lie" if self.further else "our interval"
+        if low <= self.accuracy <= high:
+            return where if self.further else f"in {where}"
+        return f"{'below' if self.accuracy < low else 'above'} {where}"
+
+    @property
+    def kind(self) -> str:
+        """What `ours` is, in words."""
+        if self.further is None:
+            return "one run, Wilson interval"
+        low, high = map(percent, self.further)
+        return f"mean of {self.seeds} seeds, t-interval; one more may lie from {low} to {high}"
 
 
 def published(runs: list[Run], tests: dict[Run, Tested]) -> Reproduction | None:
-    """Of runs that differ in the seed alone; None where their configuration names no figure.
-
-    Over several seeds our interval is Student's, of one run Wilson's.
-    """
+    """Of runs that differ in the seed alone; None where their configuration names no figure."""
     accuracy, split, source = (runs[0].config.get(f"published.{key}") for key in ("accuracy", "split", "source"))
     if not isinstance(accuracy, int | float) or split not in ("val", "test"):
         return None
     figures = accuracies(runs, split, tests)
     if not figures:
-        return Reproduction(accuracy, split, str(source), None, "")
-    if seeds := over_seeds([figure.value for figure in figures]):
-        ours, kind = Figure(seeds.mean, seeds.low, seeds.high), f"mean of {seeds.n} seeds, t-interval"
-        return Reproduction(accuracy, split, str(source), ours, kind)
-    return Reproduction(accuracy, split, str(source), figures[0], "one run, Wilson interval")
+        return Reproduction(accuracy, split, str(source))
+    values = [figure.value for figure in figures]
+    if seeds := over_seeds(values):
+        ours, (low, high) = Figure(seeds.mean, seeds.low, seeds.high), prediction_interval(values)
+        return Reproduction(accuracy, split, str(source), ours, seeds.n, (max(low, 0.0), min(high, 1.0)))
+    return Reproduction(accuracy, split, str(source), figures[0])

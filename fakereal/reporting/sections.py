@@ -119,13 +119,14 @@ def _intervals(found: ReportFindings) -> list[Block]:
     texts = [
         "All intervals are 95%. Accuracy of one run: Wilson's score interval; it shows how much a figure on that many "
         "images can be luck, but not how much another seed would change it. AUROC: score interval "
-        "(Newcombe 2006); loss: percentile bootstrap over the images. Runs of older versions have other intervals of "
+        "(Newcombe 2006); loss: Student's over the images. Runs of older versions have other intervals of "
         "an AUROC, or none on validation."
     ]
     if any(len(group.runs) > 1 for group in found.groups):
         texts.append(
             "Over seeds: Student's t-interval of the mean; it shows how much the seed matters. With two or three "
-            "seeds it is wide; it is cut at 100%."
+            "seeds it is wide; it is cut at 100%. A published figure is that of one training: it is compared with "
+            "where one more seed of ours may lie (95% prediction interval)."
         )
     if found.pairs.compared:
         texts.append(

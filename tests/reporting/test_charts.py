@@ -3,9 +3,11 @@
 from itertools import pairwise
 from math import inf
 
+import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from fakereal.evaluation.intervals import prediction_interval, t_interval
 from fakereal.reporting.charts import Point, pareto_front, setting_chart
 from fakereal.reporting.figures import Figure, Reproduction, over_seeds
 
@@ -15,8 +17,21 @@ from fakereal.reporting.figures import Figure, Reproduction, over_seeds
     [(0.89, "below our interval"), (0.9, "in our interval"), (0.915, "in our interval"), (0.96, "above our interval")],
 )
 def test_where_a_published_figure_lies(accuracy, verdict):
-    assert Reproduction(accuracy, "val", "", Figure(0.92, 0.9, 0.94), "").verdict == verdict
-    assert Reproduction(accuracy, "test", "", None, "").verdict == "we have not tested"
+    assert Reproduction(accuracy, "val", "", Figure(0.92, 0.9, 0.94)).verdict == verdict
+    assert Reproduction(accuracy, "test", "").verdict == "we have not tested"
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5, 10])
+def test_an_equally_good_published_training_lies_where_one_more_seed_may(seeds):
+    """By the interval of our mean ten seeds would call half of them different."""
+    numbers, found = np.random.default_rng(0), []
+    for _ in range(400):
+        published, *ours = numbers.normal(0.97, 0.001, seeds + 1)
+        low, high = prediction_interval(ours)
+        figure = Figure(float(np.mean(ours)), *t_interval(ours))
+        found.append(Reproduction(published, "val", "", figure, seeds, (low, high)).verdict)
+    assert 0.92 * 400 <= found.count("where one more seed may lie") <= 0.98 * 400
+    assert min(found.count(f"{side} where one more seed may lie") for side in ("below", "above")) > 0
 
 
 def test_over_seeds_is_of_two_or_more():

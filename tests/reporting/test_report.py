@@ -230,6 +230,7 @@ def test_the_published_figure_stands_beside_ours(report, outputs, change):
     }
     assert set(told) == {"lr=0.003", "lr=0.0003"}
     assert told["lr=0.003"]["published"] == "3.00% (val)" and "3 seeds, t-interval" in told["lr=0.003"]["ours"]
+    assert told["lr=0.003"]["published lies"].endswith("where one more seed may lie")
     assert told["lr=0.0003"]["published"] == "3.00% (test)" and "one run, Wilson" in told["lr=0.0003"]["ours"]
     assert told["lr=0.003"]["source"] == "a paper / 2026"
     [tested] = [row for row in rows if row["run"].endswith("/1")]
