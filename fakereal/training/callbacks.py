@@ -94,10 +94,14 @@ class Throughput(Callback):
         self.seconds, self.images = state_dict["seconds"], state_dict["images"]
 
 
+REMEDY = "Lower optimizer.lr, set trainer.gradient_clip_val=1, or train in trainer.precision=32-true."
+
+
 class FiniteLoss(Callback):
     """Stops the run at the first loss that is not a number or infinite, and says at which step.
 
-    Losses are looked at every `every` steps and at the end of the epoch: doing so each step would make a GPU wait.
+    Losses are looked at every `every` steps and at the end of the epoch: doing so each step would make a GPU wait. A
+    validation that gives no numbers stops it, too: the last step's weights have no loss of their own.
     """
 
     def __init__(self, every: int = 50):
@@ -113,6 +117,14 @@ class FiniteLoss(Callback):
         if self.recent:  # it was cut short
             self._check(trainer)
 
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        logits, _ = pl_module.validated()  # those of all ranks, which raise together
+        if bad := int(logits.isnan().sum()):
+            raise UserError(
+                f"The network gave no number (nan) for {bad:,} of {len(logits):,} validation images (epoch "
+                f"{trainer.current_epoch}). {REMEDY}"
+            )
+
     def _check(self, trainer: L.Trainer) -> None:
         steps, losses = zip(*self.recent, strict=True)
         self.recent.clear()
@@ -121,8 +133,7 @@ class FiniteLoss(Callback):
         if bad.any():
             first = steps[int(bad.argmax())]
             raise UserError(
-                f"The loss was not a finite number at step {first} (epoch {trainer.current_epoch}). Lower "
-                "optimizer.lr, set trainer.gradient_clip_val=1, or train in trainer.precision=32-true."
+                f"The loss was not a finite number at step {first} (epoch {trainer.current_epoch}). {REMEDY}"
             )
 
 

@@ -68,6 +68,12 @@ def test_a_finished_run_outlives_a_mistake_and_another_process(run, trained_run,
     assert (folder / "metrics.json").read_bytes() == before
 
 
+def test_a_last_step_into_nothing_is_told_and_not_calibrated(run, quick, tmp_path):
+    words = ("optimizer=sgd", "optimizer.lr=1e38", "trainer.limit_train_batches=1", "scheduler=constant")
+    told(run("train", *quick, *words), "gave no number (nan) for 16 of 16 validation images (epoch 0)", "optimizer.lr")
+    assert not (tmp_path / "run" / "metrics.json").exists()
+
+
 def test_a_training_that_is_never_validated_is_told(run, quick):
     finished = run("train", *quick, "trainer.check_val_every_n_epoch=2")
     told(finished, "No epoch would be validated (trainer.check_val_every_n_epoch=2", "raise trainer.max_epochs")
