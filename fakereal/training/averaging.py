@@ -16,6 +16,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 class EMA(EMAWeightAveraging):
     """An exponential moving average of the weights is validated and saved instead of them.
 
+    After n updates the average counts (1 + n) / (10 + n), as in TensorFlow's ExponentialMovingAverage with num_updates,
+    until that reaches `decay`: else the weights that a short training begins with would outweigh all later ones.
+
     Lightning's lies where the model was built, on the CPU: every step would copy all weights of a GPU there, tensor by
     tensor, and average them there.
     """
@@ -48,7 +51,7 @@ class _Average(AveragedModel):
 
     def __init__(self, model: nn.Module, decay: float):
         super().__init__(model, use_buffers=True)
-        self.average = get_ema_multi_avg_fn(decay)
+        self.decay = decay
 
     @torch.no_grad()
     def update_parameters(self, model: nn.Module) -> None:
@@ -58,7 +61,9 @@ class _Average(AveragedModel):
             for our, their in pairs:
                 our.copy_(their)
         else:
-            self.average(*zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True), self.n_averaged)
+            done = int(self.n_averaged)
+            average = get_ema_multi_avg_fn(min(self.decay, (1 + done) / (10 + done)))
+            average(*zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True), done)
             for our, their in pairs:
                 if not our.is_floating_point():  # batch norm's count of batches
                     our.copy_(their)

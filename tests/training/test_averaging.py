@@ -14,7 +14,7 @@ from fakereal.training.averaging import SyncBatchNorm, _Average
 def test_an_average_is_the_decayed_sum_of_the_weights_that_were():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).double()
-    average, weights = _Average(model, decay=0.9), []
+    average, weights = _Average(model, decay=0.3), []
     for _ in range(5):
         with torch.no_grad():
             for values in (*model.parameters(), model[1].running_mean):
@@ -22,7 +22,9 @@ def test_an_average_is_the_decayed_sum_of_the_weights_that_were():
             model[1].num_batches_tracked += 1
         average.update_parameters(model)
         weights.append(copy.deepcopy(model.state_dict()))
-    shares = [0.9**4] + [0.1 * 0.9**power for power in (3, 2, 1, 0)]
+    shares = [1.0]
+    for decay in (2 / 11, 3 / 12, 0.3, 0.3):  # the first are less
+        shares = [decay * share for share in shares] + [1 - decay]
     assert sum(shares) == pytest.approx(1)
     for name, found in average.module.state_dict().items():
         if name.endswith("num_batches_tracked"):
