@@ -1,8 +1,11 @@
 """Train, sweep and test classifiers that tell real images from AI-generated ones."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from os import PathLike
+
     from fakereal.prediction.detector import Detector
 
 __version__ = "0.1.0"
@@ -11,11 +14,21 @@ __version__ = "0.1.0"
 CLASSES = ("REAL", "FAKE")
 
 
-def load(ckpt_path: Any, **options: Any) -> "Detector":
+def load(
+    ckpt_path: "str | PathLike | Sequence[str | PathLike]",
+    *,
+    accelerator: str = "auto",
+    precision: str | None = None,
+    tta: str | None = None,
+    threshold: float | None = None,
+    threads: int | None = None,
+) -> "Detector":
     """A trained classifier, or several, to ask about images: `fakereal.load("best.ckpt").predict(images)`.
 
-    See `fakereal.prediction.detector.Detector`, which takes the options.
+    See `fakereal.prediction.detector.Detector`, which takes the same.
     """
     from fakereal.prediction.detector import Detector  # imports torch: commands import this package first
 
-    return Detector(ckpt_path, **options)
+    return Detector(
+        ckpt_path, accelerator=accelerator, precision=precision, tta=tta, threshold=threshold, threads=threads
+    )

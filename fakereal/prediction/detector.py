@@ -39,11 +39,11 @@ class Detector:
             and beside other work.
 
     Attributes:
-        threshold: the probability from which an image is called FAKE.
+        threshold: the probability from which an image is called FAKE; may be set.
         members: each checkpoint with its classifier, a LightningModule, and what it says of itself.
 
     Raises:
-        UserError: a checkpoint cannot be read, or several cannot answer together.
+        UserError: a checkpoint cannot be read, or several cannot answer together. It is a ValueError.
     """
 
     def __init__(
@@ -69,7 +69,16 @@ class Detector:
         self.members = load_members([str(path) for path in several], tta=tta, threshold=threshold)
         fabric = Fabric(accelerator=accelerator, devices=1, precision=precision or native_precision(accelerator))
         self.predictor, self.batch_size = Predictor(self.members, fabric), self.members[0].data["batch_size"]
-        self.threshold = self.predictor.threshold
+
+    @property
+    def threshold(self) -> float:
+        return self.predictor.threshold
+
+    @threshold.setter
+    def threshold(self, value: float) -> None:
+        if not 0 < value < 1:
+            raise UserError(f"threshold={value!r}: a probability between 0 and 1.")
+        self.predictor.network.threshold = value
 
     def predict(self, images: Picture | Iterable[Picture]) -> list[Answer]:
         """For each image `path`, `prob_fake` (calibrated), `prediction`, "REAL" or "FAKE", or else `error`.
@@ -81,13 +90,13 @@ class Detector:
         (H, W) or RGBA (H, W, 4); `path` is the path, or the image's place among them. TypeError for what is none of
         these.
         """
-        given = [images] if isinstance(images, Picture) else images
+        given = [images] if isinstance(images, Picture) or hasattr(images, "read") else images
         read = ((Entry(_name(image, place), 0, 0, b"", 0), self._read(image)) for place, image in enumerate(given))
         return [said for found in self.predictor.measured(batches(read, self.batch_size)) for said in found.answers]
 
     def _read(self, image: Picture) -> Decoded | BadImage:
         try:
-            if isinstance(image, IOBase):
+            if hasattr(image, "read"):
                 image = image.read()
             if isinstance(image, str | PathLike | bytes):
                 return decode(image, self.predictor.resize)

@@ -7,8 +7,10 @@ from pathlib import Path
 from hydra.errors import CompactHydraException
 
 
-class UserError(CompactHydraException):
+class UserError(CompactHydraException, ValueError):
     """A mistake in what the user gave; the message names the key, its value and the remedy.
+
+    To Python it is a ValueError.
 
     A command ends with the message alone and status 1 (`fakereal.config.command.told`); of a sweep Hydra prints it
     after all jobs, as of any exception of this family. HYDRA_FULL_ERROR=1 adds the traceback.

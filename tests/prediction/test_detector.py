@@ -1,10 +1,12 @@
 """The classifier in Python, beside the command."""
 
 import csv
+import inspect
 import json
 import os
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -14,6 +16,7 @@ from PIL import Image
 
 import fakereal
 from fakereal.data.synthetic import Synthetic
+from fakereal.prediction.detector import Detector
 from fakereal.runtime.errors import UserError
 
 
@@ -108,6 +111,10 @@ def test_arrays_of_other_modes_and_open_files_are_read_as_their_files(trained_ru
     said = detector.predict([np.asarray(grey), grey, np.asarray(rgba), rgba, (images / "c.jpg").open("rb")])
     assert said[0].prob_fake == said[1].prob_fake and said[2].prob_fake == said[3].prob_fake
     assert said[4].prob_fake == detector.predict(images / "c.jpg")[0].prob_fake
+    with tempfile.NamedTemporaryFile() as upload:  # no io.IOBase
+        upload.write((images / "c.jpg").read_bytes())
+        upload.seek(0)
+        assert [answer[1:] for answer in detector.predict(upload)] == [said[4][1:]]
 
 
 def test_a_threshold_of_ones_own(trained_run):
@@ -115,8 +122,20 @@ def test_a_threshold_of_ones_own(trained_run):
     for threshold, said in ((1e-9, "FAKE"), (1 - 1e-9, "REAL")):
         [answer] = fakereal.load(path, threshold=threshold).predict(array)
         assert answer.prediction == said and answer.threshold == threshold
-    with pytest.raises(UserError, match=r"threshold=1.5: a probability between 0 and 1"):
+    with pytest.raises(ValueError, match=r"threshold=1.5: a probability between 0 and 1"):
         fakereal.load(path, threshold=1.5)
+    detector = fakereal.load(path)
+    detector.threshold = 1 - 1e-6
+    [answer] = detector.predict(array)
+    assert (answer.prediction, answer.threshold) == ("REAL", detector.threshold) == ("REAL", 1 - 1e-6)
+    with pytest.raises(UserError, match="threshold=0: "):
+        detector.threshold = 0
+
+
+def test_load_takes_what_a_detector_takes():
+    [_, *own] = inspect.signature(Detector.__init__).parameters.values()
+    given = inspect.signature(fakereal.load).parameters.values()
+    assert [(p.name, p.default) for p in given] == [(p.name, p.default) for p in own]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

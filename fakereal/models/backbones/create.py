@@ -104,6 +104,8 @@ def _required_size(name: str, image_size: int | None, cfg: dict[str, Any]) -> in
 def _build(name: str, location: str, options: dict[str, Any], kwargs: dict[str, Any]) -> nn.Module:
     try:
         return timm.create_model(location, **options)
+    except UserError:  # of a network's own
+        raise
     except ValidationError as error:
         raise UserError(_invalid(error, name, location)) from error
     except (OSError, SafetensorError) as error:
