@@ -64,6 +64,8 @@ class Predictor:
 
         with self.distance.watching() as watch:
             for batch in batches:
+                if watch:
+                    watch.begin()
                 waiting.append(Measured(self.answers(batch), Distances.of(batch, self.distance, watch)))
                 yield from ready(leave=ahead(self.device))
             yield from ready(leave=0)

@@ -58,6 +58,10 @@ class FarImages(Callback):
     def __init__(self, watch: Watch | None, far: Tally):
         self.watch, self.far = watch, far
 
+    def on_test_batch_start(self, *_: Any) -> None:
+        if self.watch:
+            self.watch.begin()
+
     def on_test_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, *_: Any) -> None:
         if self.watch:
             self.far.add(self.watch.content(batch["image"]))

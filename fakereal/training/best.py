@@ -46,9 +46,9 @@ def best_metrics(
     # An averaging callback would swap its last average in for the weights of best.ckpt.
     trainer.callbacks = [callback for callback in trainer.callbacks if not isinstance(callback, WeightAveraging)]
     loggers, trainer.loggers = trainer.loggers, []  # the curves are complete: no point is added to them
-    seen = ValidationFeatures(len(trainer.datamodule.splits["val"]))
-    trainer.callbacks.append(seen)
-    with watched(classifier) as seen.inputs:
+    with watched(classifier) as inputs:
+        seen = ValidationFeatures(len(trainer.datamodule.splits["val"]), inputs)
+        trainer.callbacks.append(seen)
         [figures] = trainer.validate(classifier, datamodule=trainer.datamodule, verbose=False)
     trainer.loggers = loggers
 

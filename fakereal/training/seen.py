@@ -14,12 +14,14 @@ from fakereal.models.ranks import of_all_ranks
 class ValidationFeatures(Callback):
     """Features and pixel statistics of LIMIT of the `images` of validation, evenly taken, of all devices together."""
 
-    inputs: HeadInputs
-
-    def __init__(self, images: int):
+    def __init__(self, images: int, inputs: HeadInputs):
+        self.inputs = inputs
         self.step, self.count = -(-images // LIMIT), 0
         self.features: list[torch.Tensor] = []
         self.pixels: list[torch.Tensor] = []
+
+    def on_validation_batch_start(self, *_: Any) -> None:
+        self.inputs.forget()
 
     def on_validation_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, *_: Any) -> None:
         features, real = self.inputs.take(), batch["weight"] > 0

@@ -66,6 +66,10 @@ class Watch:
         self.threads: ThreadPoolExecutor | None = None
         self.begun: deque[Future[Tensor]] = deque()
 
+    def begin(self) -> None:
+        """To be called before the classifiers are asked about a batch."""
+        self.inputs.forget()
+
     def content(self, images: Tensor) -> Content | None:
         """Of uint8 images (B, 3, H, W), to be called after the classifiers answered; None if ours was not asked."""
         features = self.inputs.take()

@@ -23,8 +23,15 @@ class HeadInputs:
         if threading.get_ident() == self.thread:
             self.passes.append(pooled(inputs[0].detach()))
 
+    def forget(self) -> None:
+        """To be called before a batch: a pass in between was of something else."""
+        self.passes.clear()
+
     def take(self) -> Tensor | None:
-        """Of the first pass since the last call (another is that of test-time augmentation); None without one."""
+        """The features of the batch, of its first pass (the second of test-time augmentation sees the mirror images).
+
+        None where the classifier was not asked since `forget`, or the last `take`.
+        """
         first = self.passes[0] if self.passes else None
         self.passes.clear()
         return first

@@ -62,9 +62,10 @@ class Tally:
 
     @property
     def clearly(self) -> bool:
-        """Whether that is more than chance, and worth a warning."""
+        """Whether that is more than chance, of sizes or of what images show, and worth a warning."""
         self._wait()
-        return self.odd > 0 or (self.images > 0 and wilson(self.far, self.images)[0] > CLEARLY)
+        # Of training's own files some are beyond the quantiles that sizes are compared with, too.
+        return any(wilson(far, of)[0] > CLEARLY for far, of in ((self.odd, self.sized), (self.far, self.images)))
 
     def tell(self) -> None:
         """One line in the log: a warning where the images clearly lie far."""

@@ -160,3 +160,24 @@ def test_an_altered_one_is_told(run, checkpoint, tmp_path):
     torch.save(content, tmp_path / "altered.ckpt")
     finished = run("test", f"ckpt_path={tmp_path / 'altered.ckpt'}")
     assert finished.code == 1 and "altered.ckpt was altered: its reference cannot be read" in finished.text
+
+
+def test_a_few_sizes_beyond_are_no_warning_and_many_are(checkpoint):
+    """Of training's own files one in a hundred lies beyond the quantiles that sizes are compared with."""
+    far = Tally(DistanceFromTraining([load_classifier(checkpoint)]))
+    far.add_sizes(np.arange(1000) < 10)
+    assert not far.clearly and far.figures()["sizes"] == 10
+    far.add_sizes(np.arange(1000) < 200)
+    assert far.clearly
+
+
+def test_what_else_the_network_is_asked_is_not_taken_for_a_batch(checkpoint):
+    member = load_classifier(checkpoint)
+    distance = DistanceFromTraining([member])
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (8, 3, 32, 32), dtype=np.uint8))
+    with torch.inference_mode(), distance.watching() as watch:
+        member.classifier(images[:5])
+        watch.begin()
+        member.classifier(images)
+        found = watch.content(images)
+    assert len(found.features) == len(found.pixels.result()) == 8
