@@ -24,8 +24,9 @@ IGNORED = -1  # a label of images that the user leaves out on purpose
 class FolderNames:
     """Split and label of a path by its folders, whatever their case; the deepest name that fits decides.
 
-    `classes` says of folder names "real", "fake" or "ignore". Where it names a folder of a path, `real` and `fake`
-    say nothing about that path. `splits` says of further folder names, or in the place of SPLIT_NAMES, "train", "val"
+    `classes` says of folder names, or of paths as camera/press, "real", "fake" or "ignore". Where it names a folder of
+    a path, `real` and `fake` say nothing about that path; where no folder of a path has a name, it may name the root
+    itself. `splits` says of further folder names, or in the place of SPLIT_NAMES, "train", "val"
     or "test".
     """
 
@@ -39,32 +40,37 @@ class FolderNames:
         self.labels = {name.lower(): CLASSES.index("REAL") for name in real}
         self.labels |= {name.lower(): CLASSES.index("FAKE") for name in fake}
         numbers = {"ignore": IGNORED, **{cls.lower(): label for label, cls in enumerate(CLASSES)}}
-        self.given = {str(name).lower(): numbers[said.lower()] for name, said in (classes or {}).items()}
+        self.given = {str(name).lower().strip("/"): numbers[said.lower()] for name, said in (classes or {}).items()}
         self.given_splits = {str(name).lower(): SPLITS.index(said.lower()) for name, said in (splits or {}).items()}
         self.splits = SPLIT_NAMES | self.given_splits
-        self._said: dict[str, tuple[int, int | None]] = {}  # by folder
+        self._said: dict[tuple[str, str], tuple[int, int | None]] = {}  # by root and folder
 
-    def __call__(self, path: str) -> tuple[int, int | None]:
-        """(split, label) of a path with forward slashes; UNSPLIT or None where no folder says it, or IGNORED."""
-        folder = path.rpartition("/")[0]
-        if folder not in self._said:
-            self._said[folder] = self._says(path)
-        return self._said[folder]
+    def __call__(self, path: str, root: str = "") -> tuple[int, int | None]:
+        """(split, label) of a path with forward slashes below a root of this name.
 
-    def _says(self, path: str) -> tuple[int, int | None]:
+        UNSPLIT or None where no folder says it, or IGNORED.
+        """
+        place = root, path.rpartition("/")[0]
+        if place not in self._said:
+            self._said[place] = self._says(path, root)
+        return self._said[place]
+
+    def _says(self, path: str, root: str) -> tuple[int, int | None]:
         split = UNSPLIT
         for folder in path.lower().split("/")[:-1]:
             split = self.splits.get(folder, split)
-        name = self.deciding(path)
+        name = self.deciding(path, root)
         return split, None if name is None else self.given.get(name, self.labels.get(name))
 
-    def deciding(self, path: str) -> str | None:
-        """The folder name, in lower case, that says the label of a path; None where none does."""
-        folders = path.lower().split("/")[-2::-1]
+    def deciding(self, path: str, root: str = "") -> str | None:
+        """The folder name, or path of `classes`, in lower case, that says the label of a path; None where none does."""
+        folders = path.lower().split("/")[:-1]
         for names in (self.given, self.labels):
-            if found := next((folder for folder in folders if folder in names), None):
-                return found
-        return None
+            for end in range(len(folders), 0, -1):
+                for begin in range(end):  # the longest path first
+                    if (name := "/".join(folders[begin:end])) in names:
+                        return name
+        return root.lower() if root.lower() in self.given else None
 
     def class_words(self, found: Collection[str]) -> set[str]:
         """Which of the `deciding` names found in a data set tell a class alone, and not also whose images they are.

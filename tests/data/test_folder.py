@@ -159,11 +159,35 @@ def test_names_of_classes_are_the_users(tmp_path, image_tree):
         ("nature/1.jpg", 0),
         ("ai/1.jpg", IGNORED),
         ("other/1.jpg", None),
+        ("x/photos/Press/a/1.jpg", IGNORED),
+        ("press/photos/1.jpg", 0),
+        ("press/1.jpg", None),
     ],
 )
 def test_what_is_said_folder_by_folder_wins(path, expected):
-    names = FolderNames(classes={"photos": "REAL", "sd15": "fake", "drawings": "ignore", "ai": "ignore"})
+    said = {"photos": "REAL", "sd15": "fake", "drawings": "ignore", "ai": "ignore", "photos/press": "ignore"}
+    names = FolderNames(classes=said)
     assert names(path) == (UNSPLIT, expected)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_root_may_be_the_folder_of_a_class(tmp_path, image_tree, pack, packed, caplog):
+    caplog.set_level("INFO")
+    tree = image_tree(tmp_path / "tree", 6, splits=())
+    roots = []
+    for name, own in (("REAL", "Camera"), ("FAKE", "sd.xl")):
+        (tree / name).rename(tree / own)
+        roots.append(pack(tree / own, tmp_path / f"{own}.zip") if packed else tree / own)
+    with pytest.raises(UserError, match=r"NAME may also be that of the root itself \(\./\)"):
+        folder(roots)
+    data = folder(roots, classes={"camera": "real", "sd.xl": "fake"})
+    assert np.bincount(data.images.table["label"]).tolist() == [6, 6] and "contain no image" not in caplog.text
+    assert "camera = REAL (6), sd.xl = FAKE (6)" in caplog.text
+    assert len({data.group_of(name) for name in data.images.names}) == 2
+    alone = Folder(root=str(roots[1]), size=32, classes={"sd.xl": "fake"}, test_fraction=1)
+    alone.need_both = False
+    alone.prepare_data()
+    assert alone.images.table["label"].tolist() == [1] * 6
 
 
 @pytest.mark.parametrize("packed", [False, True])

@@ -1,9 +1,11 @@
 """From files to images of two classes: which files of the sources count, and what is to be said of the rest."""
 
 import logging
+import re
 import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -78,17 +80,18 @@ class Entries:
     def __iter__(self) -> Iterator[Entry]:
         for source in self.sources:
             prefix = "" if len(self.sources) == 1 else f"{source.root.as_posix()}/"
-            for name, size, content in source.files(self._wanted):
-                yield Entry(prefix + name, *self.names(name), content, size)
+            root = name_of(source.root)
+            for name, size, content in source.files(partial(self._wanted, root)):
+                yield Entry(prefix + name, *self.names(name, root), content, size)
 
-    def _wanted(self, name: str) -> bool:
-        split, label = self.names(name)
+    def _wanted(self, root: str, name: str) -> bool:
+        split, label = self.names(name, root)
         if label is None:
             self.unlabelled[f"{PurePosixPath(name).parent}/"] += 1
             return False
         self.labelled.add(name.rpartition("/")[0])
         if label == IGNORED:
-            self.ignored[self.names.deciding(name)] += 1
+            self.ignored[self.names.deciding(name, root)] += 1
         elif self.need_split and split == UNSPLIT:
             self.unsplit += 1
         else:
@@ -116,7 +119,10 @@ class Entries:
         names tell.
         """
         folders = [source for source in self.sources if isinstance(source, FolderSource)]
-        labels = Counter(self.names(name)[1] for source in folders for name, *_ in source.entries if self._wanted(name))
+        labels: Counter[int] = Counter()
+        for source in folders:
+            root = name_of(source.root)
+            labels.update(self.names(name, root)[1] for name, *_ in source.entries if self._wanted(root, name))
         if not self.need_split:
             self.refuse_unknown()
         if self.are_files:
@@ -158,7 +164,7 @@ class Entries:
             sentences.append(
                 f"{self.unlabelled.total()} files are in no folder named after a class: {_commonest(self.unlabelled)}. "
                 "Name the folders REAL and FAKE, or give data.real=[NAME] data.fake=[NAME], or label each folder: "
-                "'data.classes={NAME: real, OTHER: fake, MORE: ignore}'."
+                "'data.classes={NAME: real, OTHER: fake, MORE: ignore}'; NAME may also be that of the root itself (./)."
             )
         if self.ignored:
             said = f"{self.ignored.total():,} images in folders that data.classes= says to ignore"
@@ -175,6 +181,11 @@ class Entries:
 
 def _commonest(counts: Counter[str], most: int = 5) -> str:
     return ", ".join(f"{printable(what)} ({count})" for what, count in counts.most_common(most))
+
+
+def name_of(root: Path) -> str:
+    """Of a root, as data.classes may name it: an archive's without its endings."""
+    return root.name if root.is_dir() else re.sub(r"(\.tar)?\.\w+$", "", root.name)
 
 
 def quoted(name: str) -> str:
