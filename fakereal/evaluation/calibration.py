@@ -9,6 +9,7 @@ from pydantic import Field
 
 log = logging.getLogger(__name__)
 BINS = 15
+FEWEST_ALARMS = 5  # on validation, that a limit of false alarms must allow: else its threshold is that of a few images
 TEMPERATURES = (0.05, 20.0)
 Rate = TypeVar("Rate", float, np.ndarray)
 EPSILON = 1e-7  # the negative log-likelihood of a certain mistake stays finite
@@ -52,10 +53,11 @@ class Calibration:
         given, rule = (self.threshold, "given") if chosen else (0.5, "")
         fewest = int(min((labels == 0).sum(), (labels == 1).sum()))
         if fewest < self.min_images:
+            asked = f", and calibration.threshold={self.threshold} is not in force" if self.threshold == "fpr" else ""
             log.warning(
                 "Not calibrated: validation has %d images of a class, fewer than calibration.min_images=%d; "
-                "probabilities are left unchanged, the threshold is %g",
-                *(fewest, self.min_images, given),
+                "probabilities are left unchanged, the threshold is %g%s",
+                *(fewest, self.min_images, given, asked),
             )
             return Fitted(threshold=given, rule=rule)
         temperature = fit_temperature(logits, labels) if self.temperature else 1.0
@@ -63,16 +65,24 @@ class Calibration:
             return Fitted(temperature, given, rule)
         probabilities = sigmoid(logits / temperature)
         threshold = choose_threshold(probabilities, labels, self.threshold, self.max_fpr)
-        if (
-            self.threshold == "fpr"
-            and (rate := called_fake(probabilities[labels == 0], threshold).mean()) > self.max_fpr
-        ):
+        if self.threshold == "fpr":
+            self._tell_limit(probabilities[labels == 0], threshold)
+        return Fitted(temperature, threshold, self.threshold, self.max_fpr if self.threshold == "fpr" else None)
+
+    def _tell_limit(self, real: np.ndarray, threshold: float) -> None:
+        """Warns where validation's REAL images (R,) cannot show that a limit of false alarms is kept, or it is not."""
+        if (allowed := self.max_fpr * len(real)) < FEWEST_ALARMS:
+            log.warning(
+                "calibration.max_fpr=%g of validation's %d REAL images are %.1f false alarms, fewer than %d: the "
+                "threshold is that of a few images, and on others the rate may be several times as high",
+                *(self.max_fpr, len(real), allowed, FEWEST_ALARMS),
+            )
+        if (rate := float(called_fake(real, threshold).mean())) > self.max_fpr:
             log.warning(
                 "No threshold keeps calibration.max_fpr=%g on validation: %.2f%% of REAL images have the highest "
                 "probability of all, %.4g. The threshold is that",
                 *(self.max_fpr, 100 * rate, threshold),
             )
-        return Fitted(temperature, threshold, self.threshold, self.max_fpr if self.threshold == "fpr" else None)
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:

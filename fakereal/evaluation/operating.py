@@ -7,11 +7,10 @@ import numpy as np
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
-from fakereal.evaluation.calibration import called_fake, choose_threshold
+from fakereal.evaluation.calibration import FEWEST_ALARMS, called_fake, choose_threshold
 from fakereal.evaluation.intervals import named, wilson
 
 MAX_FPRS = (0.1, 0.05, 0.01, 0.001)
-FEWEST = 5  # false alarms on validation that a limit must allow: else the threshold is that of a few images
 _Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -36,13 +35,13 @@ class OperatingPoint(TypedDict):
 def operating_points(labels: np.ndarray, probabilities: np.ndarray) -> list[OperatingPoint]:
     """`measured_at` of the lowest threshold whose false-positive rate is at most each of MAX_FPRS.
 
-    labels (N,) of 0 and 1, probabilities (N,) of FAKE. A limit is left out that allows fewer than FEWEST false alarms,
+    labels (N,) of 0 and 1, probabilities (N,) of FAKE. A limit is left out that allows fewer than FEWEST_ALARMS,
     or that no threshold keeps: so many REAL images may have a probability of 1.
     """
     if len(np.unique(labels)) < 2 or not np.isfinite(probabilities).all():
         return []
     real = int((labels == 0).sum())
-    limits = [limit for limit in MAX_FPRS if limit * real >= FEWEST]
+    limits = [limit for limit in MAX_FPRS if limit * real >= FEWEST_ALARMS]
     chosen = [(limit, choose_threshold(probabilities, labels, "fpr", limit)) for limit in limits]
     return [row for row in measured_at(chosen, labels, probabilities) if row["fpr"] <= row["max_fpr"]]
 
