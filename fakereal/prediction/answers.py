@@ -17,7 +17,7 @@ WIDTH = 60  # names up to it are padded, so that the answers stand below each ot
 class Answer(NamedTuple):
     """Of one image: the probability that it is FAKE, the class, FAKE from `threshold` on, or why there are none.
 
-    `far`: in what it lies far from the training images, "size" and "content"; None where nobody measured that.
+    `far`: in what it lies far from the training images, "size" and "content"; None where that is not known.
     """
 
     path: str
@@ -46,8 +46,8 @@ class Answer(NamedTuple):
             return json.dumps({"path": self.path, "error": self.error})
         known = {"prob_fake": self.prob_fake, "threshold": self.threshold}
         figures = {name: float(f"{value:.7g}") for name, value in known.items() if not math.isnan(value)}
-        far = {} if self.far is None else {"far_from_training": self.far}
-        return json.dumps({"path": self.path, "prediction": self.prediction, **figures, **far})
+        said = {"path": self.path, "prediction": self.prediction, **figures, "far_from_training": self.far}
+        return json.dumps(said)
 
 
 def write_lines(answers: Sequence[Answer], as_json: bool) -> None:

@@ -84,7 +84,7 @@ class Detector:
         """For each image `path`, `prob_fake` (calibrated), `prediction`, "REAL" or "FAKE", or else `error`.
 
         `far` says in what it lies far from the images of training, of "size" and "content"; None where no checkpoint
-        knows these.
+        knows these, or validation had fewer than 200.
 
         An image is a path, the bytes of a file or the open file, a PIL image, or an array uint8 of RGB (H, W, 3), grey
         (H, W) or RGBA (H, W, 4); `path` is the path, or the image's place among them. TypeError for what is none of
