@@ -193,15 +193,18 @@ def test_a_loss_picks_the_lowest(report, outputs):
 
 
 def test_the_newest_look_counts_and_looks_are_told(report, outputs, change):
-    shutil.copytree(outputs / "test" / "0", outputs / "test" / "again")
-    later = {"time": "2999-01-01T00:00:00+0000", "overrides": ["ckpt_path=x", "tta=flip", "threshold=0.9"]}
+    for name in ("again", "elsewhere"):
+        shutil.copytree(outputs / "test" / "0", outputs / "test" / name)
+    later = {"time": "2998-01-01T00:00:00+0000", "overrides": ["ckpt_path=x", "tta=flip"]}
     change(outputs / "test" / "again" / "provenance.json", later)
     change(outputs / "test" / "again" / "metrics.json", {"test/auroc": 0.125, "tta": "flip"})
+    tried = {"time": "2999-01-01T00:00:00+0000", "overrides": ["ckpt_path=x", "threshold=0.9"]}
+    change(outputs / "test" / "elsewhere" / "provenance.json", tried)
     _, _, markdown, rows = report("runs=outputs/sweep")
     tested_with = sorted(row["tested with"] for row in cells(markdown, "Runs"))
-    assert tested_with == ["", "", "", "", "", "tta=flip threshold=0.9"]
+    assert tested_with == ["", "", "", "", "", "tta=flip"], "another threshold is tried, and not the run's own"
     [row] = [row for row in rows if row["run"].endswith("/0")]
-    assert row["test_looks"] == "2" and row["test/auroc"] == "0.125" and row["test"].endswith("again")
+    assert row["test_looks"] == "3" and row["test/auroc"] == "0.125" and row["test"].endswith("again")
 
 
 def test_an_ensemble_has_its_own_table_and_is_compared(run, report, outputs):
