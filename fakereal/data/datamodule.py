@@ -26,6 +26,7 @@ from fakereal.runtime.errors import UserError
 
 log = logging.getLogger(__name__)
 
+FEW = 8  # images of a class on validation
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -104,6 +105,8 @@ class ImageDataModule(L.LightningDataModule):
             if stage == "fit":
                 self._tell_unsplit()
             self.splits = {name: Split(self.images, held) for name, held in rows.items()}
+            if stage == "fit":
+                self._tell_few()
 
     def _refuse_forgetful(self) -> None:
         """UserError where a subclass takes what its settings do not keep: a test would open other images."""
@@ -154,6 +157,15 @@ class ImageDataModule(L.LightningDataModule):
                 "%s of %s images are in no folder named after a split, though others are: none of them is tested",
                 f"{unsplit:,}", f"{len(split):,}",
             )  # fmt: skip
+
+    def _tell_few(self) -> None:
+        counts = np.bincount(self.splits["val"].labels.astype(int), minlength=len(CLASSES))
+        fewest, first = int(counts.argmin()), self.trainer is None or self.trainer.is_global_zero
+        if first and 0 < counts[fewest] < FEW:
+            log.warning(
+                "best.ckpt is chosen on validation, which has only %d %s: raise data.val_fraction",
+                *(counts[fewest], CLASSES[fewest]),
+            )
 
     def rows_of(self, name: str) -> Split:
         """The split called `name`; UserError where it is empty, or lacks images of a class that must be there."""

@@ -1,5 +1,6 @@
 """Trainings that cannot go well, refused before they begin."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from fakereal.runtime.errors import UserError
 from fakereal.sweeps.jobs import in_sweep
 from fakereal.training.checkpoints import BestCheckpoint
 
+SEVERAL = re.compile(r"(data/augment|data|model|optimizer|scheduler|trainer)=\[\s*([^,\]]+?)\s*,")
+
 
 def refuse(cfg: DictConfig) -> None:
     """UserError where the configuration alone tells that a training cannot go well."""
@@ -29,6 +32,17 @@ def refuse(cfg: DictConfig) -> None:
         raise UserError("This is a sweep, with a folder for each job: give hydra.sweep.dir=DIR, not hydra.run.dir=DIR.")
     if cfg.sweep and not in_sweep():
         raise UserError(f"sweep={cfg.sweep} names a sweep's directory: add --multirun, or give hydra.run.dir=DIR.")
+
+
+def refuse_several_choices() -> None:
+    """Of most groups all choices list all keys: Hydra would merge them to the last one."""
+    for word in HydraConfig.get().overrides.task:
+        if found := SEVERAL.match(word):
+            group = found[1]
+            instead = (
+                "data/augment=degrade data.augment.rotation=15" if group == "data/augment" else f"{group}={found[2]}"
+            )
+            raise UserError(f"{word}: only the last of these would count. Give one, with further keys: {instead}")
 
 
 def _refuse_whole(cfg: DictConfig) -> None:

@@ -27,6 +27,7 @@ from fakereal.training.profiling import profiler_of, skip_idle_hooks
 from fakereal.training.refusals import (
     refuse,
     refuse_fewer_epochs,
+    refuse_several_choices,
     refuse_sync_batchnorm_on_cpu,
     refuse_thawing_in_ddp,
     refuse_without_best,
@@ -40,6 +41,7 @@ LAST = Path("checkpoints", "last.ckpt")
 
 def train(cfg: DictConfig) -> dict[str, Any]:
     """Trains as the config says; leaves checkpoints, metrics.json and provenance.json in Hydra's directory."""
+    refuse_several_choices()
     check(cfg)
     refuse(cfg)
     ranks = ranks_to_start(cfg)

@@ -74,6 +74,19 @@ def test_a_last_step_into_nothing_is_told_and_not_calibrated(run, quick, tmp_pat
     assert not (tmp_path / "run" / "metrics.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("word", "instead"),
+    [("data/augment=[degrade,resized_crop]", "data.augment.rotation=15"), ("optimizer=[sgd,adam]", "optimizer=sgd")],
+)
+def test_several_choices_of_which_the_last_would_count_are_told(run, quick, word, instead):
+    told(run("train", *quick, word), f"{word}: only the last of these would count", instead)
+
+
+def test_a_validation_of_hardly_any_images_of_a_class_is_told(run, quick):
+    finished = run("train", *quick, "data.count=60")
+    assert finished.code == 0 and "best.ckpt is chosen on validation, which has only 2 REAL" in finished.text
+
+
 def test_a_training_that_is_never_validated_is_told(run, quick):
     finished = run("train", *quick, "trainer.check_val_every_n_epoch=2")
     told(finished, "No epoch would be validated (trainer.check_val_every_n_epoch=2", "raise trainer.max_epochs")
