@@ -38,6 +38,9 @@ class ImageDataModule(L.LightningDataModule):
     epochs and draws the augmentation. With `resident` the pixels of train are copied to the device once, and each
     batch is gathered there. `drop_duplicates` leaves out the train and val images whose pixels also stand
     in test; the other images stay where they are.
+
+    Its loaders are made for a Lightning Trainer, which names the epoch and calls the hooks that augment on the device.
+    In a loop of your own call `loader.sampler.set_epoch(epoch)` before each epoch; there is no augmentation.
     """
 
     need_both = True  # classes; what only looks at images sets it to False
@@ -180,6 +183,8 @@ class ImageDataModule(L.LightningDataModule):
 
     def _loader(self, name: str, shuffle: bool = False) -> DataLoader:
         split, trainer = self.rows_of(name), self.trainer
+        if name == "train" and self.resident and trainer is None:
+            raise UserError("data.resident=true: the images are put into batches by a Trainer. Remove it.")
         if name == "train" and self.resident:
             split = Split(split.images, split.rows, pixels=False)
         limit = trainer.limit_val_batches if trainer else 1.0

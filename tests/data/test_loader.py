@@ -6,6 +6,8 @@ import torch
 
 from fakereal.data.image_set import InMemory
 from fakereal.data.loader import EpochBatches, Loader, Split
+from fakereal.data.synthetic import Synthetic
+from fakereal.runtime.errors import UserError
 
 
 def positions(batches):
@@ -99,3 +101,17 @@ def test_a_batch_is_pixels_labels_places_and_weights(images):
         assert batch["weight"].sum().item() == pytest.approx(1)
         seen += len(index)
     assert seen == len(split) == 40
+
+
+def test_in_a_loop_of_ones_own_the_epoch_is_said_and_pixels_do_not_stay_on_a_device():
+    data = Synthetic(count=120, seed=3)
+    data.setup()
+    loader, orders = data.train_dataloader(), []
+    for epoch in (0, 1, 0):
+        loader.sampler.set_epoch(epoch)
+        orders.append(torch.cat([batch["index"] for batch in loader]).tolist())
+    assert orders[0] == orders[2] != orders[1] and sorted(orders[0]) == sorted(orders[1])
+    resident = Synthetic(count=120, resident=True)
+    resident.setup()
+    with pytest.raises(UserError, match="the images are put into batches by a Trainer"):
+        resident.train_dataloader()

@@ -1,1 +1,4 @@
-"""How far images lie from those of training: what is kept of these, the measure, and counts and words of it."""
+"""How far images lie from those of training (out-of-distribution detection).
+
+What is kept of these, the measure, and counts and words of it.
+"""
