@@ -16,7 +16,7 @@ from fakereal.reporting.comparisons import COMPARED, Pairs, compare
 from fakereal.runs.curves import Curve, read_curves
 from fakereal.runs.folders import TRAINS, command_of, expand, results_below
 from fakereal.runs.ledger import looks_at, members_of
-from fakereal.runs.settings import Group, by_settings, label, ranked, varied_keys
+from fakereal.runs.settings import Group, by_settings, ranked, readable, varied_keys
 from fakereal.runs.tested import Joined, Tested, data_of, join, read_tests
 from fakereal.runs.trained import LeftOut, Run, left_out_for, name_runs, of_one_dataset, read_runs
 from fakereal.runtime.errors import UserError
@@ -54,8 +54,8 @@ class ReportFindings:
         return f"{self.ref(item)} ({item.folder if isinstance(item, Tested) else item.name})"
 
     def label(self, run: Run) -> str:
-        """What sets a run apart: its varied settings, and its name where they do not."""
-        text = label(run, self.keys)
+        """What sets a run apart: its varied settings, and its name where they do not, or are many."""
+        text = readable(run, self.keys)
         return f"{text} ({run.name})" if self._labels[text] > 1 else text
 
     # Of a thousand runs each is looked up a thousand times.
@@ -65,7 +65,7 @@ class ReportFindings:
 
     @cached_property
     def _labels(self) -> Counter[str]:
-        return Counter(label(run, self.keys) for run in self.runs)
+        return Counter(readable(run, self.keys) for run in self.runs)
 
     @cached_property
     def _group_of(self) -> dict[Run, Group]:
@@ -78,8 +78,8 @@ class ReportFindings:
         """What sets a group apart from other groups: its varied settings without the seed."""
         run, keys = group.runs[0], [key for key in self.keys if key != "seed"]
         if keys:
-            text = label(run, keys)
-            alike = sum(label(other.runs[0], keys) == text for other in self.groups) > 1
+            text = readable(run, keys)
+            alike = sum(readable(other.runs[0], keys) == text for other in self.groups) > 1
             return f"{text} ({run.name})" if alike else text
         said = {key: run.choices.get(key) or run.overrides.get(key) for key in ("experiment", "model")}
         return next((f"{key}={value}" for key, value in said.items() if value), run.name)

@@ -10,7 +10,7 @@ from fakereal.presentation.content import Block, Chart, Table, Text, percent
 from fakereal.reporting.charts import heat_map
 from fakereal.reporting.figures import over_seeds
 from fakereal.reporting.gather import ReportFindings
-from fakereal.runs.settings import label, varied_keys
+from fakereal.runs.settings import label, readable, varied_keys
 from fakereal.runs.tested import Tested, data_of, given
 from fakereal.runtime.text import printable
 
@@ -84,7 +84,7 @@ def _labelled(found: ReportFindings) -> list[tuple[str, str, Tested]]:
     if others:  # then it is the data that matters; where these lie tells it, though it is no setting
         told = [key for key in ("data.root", "data.classes") if len({run.overrides.get(key) for run in runs}) > 1]
         keys = [*told, *(key for key in keys if key not in (*told, "data"))]
-    named = {run: label(run, keys) for run in runs}
+    named = {run: readable(run, keys) for run in runs}
     alike = Counter(named.values())
     named = {run: text if alike[text] == 1 else f"{text} ({run.name or run.folder})" for run, text in named.items()}
     settings = [key for key in keys if key != "seed"]

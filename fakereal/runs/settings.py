@@ -17,6 +17,7 @@ IGNORED = (
     *(f"{group}.{key}" for group, keys in ELSEWHERE_WITHIN.items() for key in keys),
 )
 OUTPUTS = (".dirpath", ".save_dir")
+READABLE = 6  # settings in the name of a run
 
 
 @dataclass(eq=False)
@@ -91,6 +92,11 @@ def short(key: str, keys: list[str]) -> str:
 def label(run: Run, keys: list[str]) -> str:
     """`lr=0.003, seed=1`; the run's name where nothing varies."""
     return ", ".join(f"{short(key, keys)}={shown(value_of(run, key))}" for key in keys) or run.name
+
+
+def readable(run: Run, keys: list[str]) -> str:
+    """Its `label`, or its name where more varies than a person reads: tables have all of it."""
+    return label(run, keys) if len(keys) <= READABLE else run.name or str(run.folder)
 
 
 def shown(value: Any) -> str:

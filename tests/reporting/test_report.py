@@ -242,6 +242,19 @@ def test_the_published_figure_stands_beside_ours(report, outputs, change):
     assert untested["published_lies"] == "we have not tested"
 
 
+def test_runs_that_differ_in_many_settings_go_by_their_names(report, outputs, change):
+    keys = ("init_from", "threads", "deterministic", "tracked", "other", "more")
+    for job in range(6):
+        hydra = outputs / "sweep" / "lr" / str(job) / ".hydra"
+        change(hydra / "config.yaml", {f"callbacks.{key}": {"x": job} for key in keys})
+        words = (hydra / "overrides.yaml").read_text()
+        (hydra / "overrides.yaml").write_text(words + "".join(f"- +callbacks.{key}.x={job}\n" for key in keys))
+    text, _, markdown, rows = report("runs=outputs")
+    [best] = [row for row in rows if row["rank"] == "1"]
+    assert f"Winner: lr/{best['run'].rsplit('/', 1)[1]}, " in text, text
+    assert "callbacks" not in markdown.split("## ")[0]
+
+
 def test_what_the_user_typed_is_shown_and_not_run(report, outputs, change):
     nasty = "<script>alert(1)</script>"
     for job in range(6):
