@@ -35,11 +35,16 @@ def shared(data, name):
     return np.isin(pixels[data.splits[name].rows], pixels[data.splits["test"].rows]).sum()
 
 
+def warnings(caplog):
+    """Those of duplicates: another is about validations as small as these."""
+    return [record for record in caplog.records if record.levelname == "WARNING" and "best.ckpt" not in record.message]
+
+
 def test_training_warns_of_them(leaky, caplog):
     data = opened(leaky)
     counts = {name: shared(data, name) for name in ("train", "val")}
     assert sum(counts.values()) == 4
-    [record] = [record for record in caplog.records if record.levelname == "WARNING"]
+    [record] = warnings(caplog)
     for name, count in counts.items():
         assert (f"{count} of {len(data.splits[name])} {name}" in record.message) == (count > 0)
     assert "data.drop_duplicates=true" in record.message
@@ -49,7 +54,7 @@ def test_nothing_is_said_where_there_are_none_or_nobody_trains(leaky, tmp_path, 
     opened(leaky, stage="test")
     opened(leaky, drop_duplicates=True)
     opened(image_tree(tmp_path / "clean", 10))
-    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+    assert not warnings(caplog)
 
 
 def test_they_are_left_out_and_all_others_stay_where_they_are(leaky):
@@ -69,7 +74,7 @@ def test_generated_images_have_none(caplog):
 
     data = Synthetic(count=100, drop_duplicates=True)
     data.setup("fit")
-    assert sum(map(len, data.splits.values())) == 100 and not caplog.records
+    assert sum(map(len, data.splits.values())) == 100 and not warnings(caplog)
 
 
 def test_a_training_without_them_has_no_leaked_test_images(leaky, run, quick, tmp_path):
