@@ -43,7 +43,9 @@ class FolderNames:
         self.given = {str(name).lower().strip("/"): numbers[said.lower()] for name, said in (classes or {}).items()}
         self.given_splits = {str(name).lower(): SPLITS.index(said.lower()) for name, said in (splits or {}).items()}
         self.splits = SPLIT_NAMES | self.given_splits
-        self._said: dict[tuple[str, str], tuple[int, int | None]] = {}  # by root and folder
+        # By root and folder: a million images lie in few.
+        self._said: dict[tuple[str, str], tuple[int, int | None]] = {}
+        self._decided: dict[tuple[str, str], str | None] = {}
 
     def __call__(self, path: str, root: str = "") -> tuple[int, int | None]:
         """(split, label) of a path with forward slashes below a root of this name.
@@ -64,13 +66,18 @@ class FolderNames:
 
     def deciding(self, path: str, root: str = "") -> str | None:
         """The folder name, or path of `classes`, in lower case, that says the label of a path; None where none does."""
-        folders = path.lower().split("/")[:-1]
+        place = root, path.rpartition("/")[0]
+        if place not in self._decided:
+            self._decided[place] = self._deciding(place[1].lower().split("/"), root.lower())
+        return self._decided[place]
+
+    def _deciding(self, folders: list[str], root: str) -> str | None:
         for names in (self.given, self.labels):
             for end in range(len(folders), 0, -1):
                 for begin in range(end):  # the longest path first
                     if (name := "/".join(folders[begin:end])) in names:
                         return name
-        return root.lower() if root.lower() in self.given else None
+        return root if root in self.given else None
 
     def class_words(self, found: Collection[str]) -> set[str]:
         """Which of the `deciding` names found in a data set tell a class alone, and not also whose images they are.
