@@ -1,7 +1,6 @@
 """The LightningDataModule that every data set shares: split, loaders, augmentation on the device."""
 
 import inspect
-import logging
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -16,17 +15,15 @@ from torch.utils.data import DataLoader
 from fakereal import CLASSES
 from fakereal.data.channels import channel_statistics
 from fakereal.data.draws import uniforms
-from fakereal.data.folder_names import SPLIT_NAMES, UNSPLIT
+from fakereal.data.folder_names import SPLIT_NAMES
 from fakereal.data.image_set import ImageSet
 from fakereal.data.loader import EpochBatches, Loader, Split
-from fakereal.data.split import SPLIT, deal, leaked, without_leaked
+from fakereal.data.split import SPLIT, deal, without_leaked
+from fakereal.data.split_warnings import tell_of_splits
 from fakereal.data.store.decode import Aspect, Filter
 from fakereal.data.transforms.augment import Augment
 from fakereal.runtime.errors import UserError
 
-log = logging.getLogger(__name__)
-
-FEW = 8  # images of a class on validation
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -103,13 +100,9 @@ class ImageDataModule(L.LightningDataModule):
             same = (said for said in self.trained if said["images"] == self.images.digest)
             self.settings |= {key: value for key, value in next(same, {}).items() if key in SPLIT}
             rows = self.dealt()
-            if not self.settings["drop_duplicates"] and stage == "fit":
-                self._tell_leaked(rows)
-            if stage == "fit":
-                self._tell_unsplit()
+            if stage == "fit" and (self.trainer is None or self.trainer.is_global_zero):
+                tell_of_splits(self.images.table, rows, self.settings["drop_duplicates"])
             self.splits = {name: Split(self.images, held) for name, held in rows.items()}
-            if stage == "fit":
-                self._tell_few()
 
     def _refuse_forgetful(self) -> None:
         """UserError where a subclass takes what its settings do not keep: a test would open other images."""
@@ -140,35 +133,6 @@ class ImageDataModule(L.LightningDataModule):
         how = self.settings | {key: value for key, value in (like or {}).items() if key in SPLIT}
         rows = deal(self.images.table, how["test_fraction"], how["val_fraction"], how["split_seed"])
         return without_leaked(self.images.table, rows) if how["drop_duplicates"] else rows
-
-    def _tell_leaked(self, rows: dict[str, np.ndarray]) -> None:
-        masks = leaked(self.images.table, rows)
-        first = self.trainer is None or self.trainer.is_global_zero
-        if first and (
-            found := [f"{mask.sum():,} of {len(mask):,} {name}" for name, mask in masks.items() if mask.any()]
-        ):
-            log.warning(
-                "%s images are also in the test split, which flatters test figures; leave them out with "
-                "data.drop_duplicates=true", " and ".join(found),
-            )  # fmt: skip
-
-    def _tell_unsplit(self) -> None:
-        split = self.images.table["split"]
-        unsplit, first = int((split == UNSPLIT).sum()), self.trainer is None or self.trainer.is_global_zero
-        if first and unsplit and (split == 2).any():  # of several roots, say
-            log.warning(
-                "%s of %s images are in no folder named after a split, though others are: none of them is tested",
-                f"{unsplit:,}", f"{len(split):,}",
-            )  # fmt: skip
-
-    def _tell_few(self) -> None:
-        counts = np.bincount(self.splits["val"].labels.astype(int), minlength=len(CLASSES))
-        fewest, first = int(counts.argmin()), self.trainer is None or self.trainer.is_global_zero
-        if first and 0 < counts[fewest] < FEW:
-            log.warning(
-                "best.ckpt is chosen on validation, which has only %d %s: raise data.val_fraction",
-                *(counts[fewest], CLASSES[fewest]),
-            )
 
     def rows_of(self, name: str) -> Split:
         """The split called `name`; UserError where it is empty, or lacks images of a class that must be there."""
