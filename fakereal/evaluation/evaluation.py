@@ -18,7 +18,6 @@ from fakereal.evaluation.intervals import bootstrap, named, of_mean, of_two_rate
 from fakereal.evaluation.ranking import (
     auroc_with_interval,
     average_precision_with_interval,
-    counts_by_rank,
     fpr_at_tpr,
     values_and_ranks,
 )
@@ -92,7 +91,7 @@ class Evaluation:
         """Expected calibration error over bins of equal mass, with its bootstrap interval."""
         values, ranks = self._ranked
         figure = functools.partial(calibration_error_of_counts, values.astype(np.float64))
-        return figure(*counts_by_rank(self.labels, ranks)), bootstrap(figure, self.labels, ranks, biased=True)
+        return bootstrap(figure, self.labels, ranks, biased=True)
 
     def brier(self) -> tuple[float, tuple[float, float]]:
         """Brier score with Student's interval."""
@@ -100,9 +99,8 @@ class Evaluation:
 
     def fpr_at_95_tpr(self) -> tuple[float, tuple[float, float]]:
         """Share of REAL called FAKE where 95% of FAKE are found; the wider of its bootstrap and Wilson intervals."""
-        ranks, real = self._ranked[1], int((self.labels == 0).sum())
-        value = fpr_at_tpr(*counts_by_rank(self.labels, ranks))
-        low, high = bootstrap(fpr_at_tpr, self.labels, ranks)
+        real = int((self.labels == 0).sum())
+        value, (low, high) = bootstrap(fpr_at_tpr, self.labels, self._ranked[1])
         least, most = wilson(round(value * real), real)
         return value, (min(low, least), max(high, most))
 

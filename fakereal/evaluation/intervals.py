@@ -47,8 +47,8 @@ def bootstrap(
     confidence: float = 0.95,
     seed: int = 0,
     biased: bool = False,
-) -> tuple[float, float]:
-    """Percentile interval (Efron 1979) of figure(real, fake), resampled within each class; it holds the figure.
+) -> tuple[float, tuple[float, float]]:
+    """figure(real, fake) with its percentile interval (Efron 1979), resampled within each class, which holds it.
 
     `real` and `fake` (R,): how many images of each label have each of the `ranks` (N,), whole numbers from 0: a figure
     of these counts needs no sorting. Too narrow where hardly an image decides: of a few, or of a figure that next to
@@ -60,18 +60,17 @@ def bootstrap(
     generator, size = np.random.default_rng(seed), int(ranks.max()) + 1
     classes = [ranks[labels == label] for label in (0, 1)]
 
-    def counts(drawn: bool) -> list[np.ndarray]:
-        chosen = (own[generator.integers(0, max(len(own), 1), len(own), np.int32)] if drawn else own for own in classes)
-        return [np.bincount(own, minlength=size) for own in chosen]
+    def drawn(own: np.ndarray) -> np.ndarray:
+        return own[generator.integers(0, max(len(own), 1), len(own), np.int32)]
 
-    value = figure(*counts(drawn=False))
-    resampled = [figure(*counts(drawn=True)) for _ in range(resamples)]
+    value = figure(*(np.bincount(own, minlength=size) for own in classes))
+    resampled = [figure(*(np.bincount(drawn(own), minlength=size) for own in classes)) for _ in range(resamples)]
     tail = (1 - confidence) / 2
     low, high = np.quantile(resampled, (tail, 1 - tail))
     if biased:
         excess = np.mean(resampled) - value
         low, high = max(0.0, low - excess), high - excess
-    return float(min(low, value)), float(max(high, value))
+    return value, (float(min(low, value)), float(max(high, value)))
 
 
 def of_mean(

@@ -42,8 +42,7 @@ def balanced_average_precision(real: np.ndarray, fake: np.ndarray) -> float:
 
 def average_precision_with_interval(labels: np.ndarray, scores: np.ndarray) -> tuple[float, tuple[float, float]]:
     """Mean precision over the images of label 1, each at its own score, with its bootstrap interval."""
-    labels, (_, ranks) = np.asarray(labels), values_and_ranks(scores)
-    return average_precision(*counts_by_rank(labels, ranks)), bootstrap(average_precision, labels, ranks)
+    return bootstrap(average_precision, np.asarray(labels), values_and_ranks(scores)[1])
 
 
 def values_and_ranks(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -51,14 +50,8 @@ def values_and_ranks(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.unique(scores, return_inverse=True)
 
 
-def counts_by_rank(labels: np.ndarray, ranks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Images of label 0 and of label 1 (R,) at each rank, from the lowest."""
-    real, fake = (np.bincount(ranks[labels == label], minlength=int(ranks.max()) + 1) for label in (0, 1))
-    return real, fake
-
-
 def average_precision(real: np.ndarray, fake: np.ndarray) -> float:
-    """Of `counts_by_rank`."""
+    """Of the images of label 0 and of label 1 (R,) at each rank, from the lowest."""
     found, called = np.cumsum(fake[::-1]), np.cumsum((real + fake)[::-1])
     return float(fake[::-1] @ (found / np.maximum(called, 1)) / found[-1])
 
@@ -66,7 +59,7 @@ def average_precision(real: np.ndarray, fake: np.ndarray) -> float:
 def fpr_at_tpr(real: np.ndarray, fake: np.ndarray, tpr: float = 0.95) -> float:
     """Share of REAL images called FAKE at the highest threshold that finds `tpr` of the FAKE ones.
 
-    Of `counts_by_rank`.
+    Of the images of each class (R,) at each rank, from the lowest.
     """
     found = np.cumsum(fake)
     cut = np.searchsorted(found, int(np.floor((1 - tpr) * found[-1])), "right")

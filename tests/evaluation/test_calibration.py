@@ -20,9 +20,14 @@ from fakereal.evaluation.calibration import (
     sigmoid,
 )
 from fakereal.evaluation.evaluation import Evaluation
-from fakereal.evaluation.ranking import counts_by_rank, fpr_at_tpr, values_and_ranks
+from fakereal.evaluation.ranking import fpr_at_tpr, values_and_ranks
 from fakereal.models.checkpoint import load_classifier
 from fakereal.prediction.answers import Answer
+
+
+def counts_by_rank(labels, ranks):
+    """Images of each label at each rank."""
+    return [np.bincount(ranks[labels == label], minlength=int(ranks.max()) + 1) for label in (0, 1)]
 
 
 def drawn(count=20_000, seed=0):

@@ -42,7 +42,7 @@ def test_bootstrap_covers_the_truth_about_as_often_as_it_says():
 
     for trial in range(400):
         ranks = generator.binomial(59, np.where(LABELS, 0.55, 0.5))
-        low, high = bootstrap(difference, LABELS, ranks, seed=trial, resamples=200)
+        _, (low, high) = bootstrap(difference, LABELS, ranks, seed=trial, resamples=200)
         hits += low <= 0.05 * 59 <= high
     assert 0.91 * 400 <= hits <= 0.98 * 400
 
