@@ -58,8 +58,8 @@ class Detector:
     ):
         if tta not in (None, "none", "flip"):
             raise UserError(f"tta={tta!r}: none or flip.")
-        if threshold is not None and not 0 < threshold < 1:
-            raise UserError(f"threshold={threshold!r}: a probability between 0 and 1.")
+        if threshold is not None:
+            _check_threshold(threshold)
         if threads is not None:
             torch.set_num_threads(threads)
         _one_thread_after_fork()
@@ -76,8 +76,7 @@ class Detector:
 
     @threshold.setter
     def threshold(self, value: float) -> None:
-        if not 0 < value < 1:
-            raise UserError(f"threshold={value!r}: a probability between 0 and 1.")
+        _check_threshold(value)
         self.predictor.network.threshold = value
 
     def predict(self, images: Picture | Iterable[Picture]) -> list[Answer]:
@@ -107,6 +106,11 @@ class Detector:
                 return Decoded(np.asarray(self.predictor.resize(rgb)), facts, 0, b"", b"")
         except BadImage as error:
             return error.with_traceback(None)
+
+
+def _check_threshold(value: float) -> None:
+    if not 0 < value < 1:
+        raise UserError(f"threshold={value!r}: a probability between 0 and 1.")
 
 
 @functools.cache
