@@ -39,7 +39,8 @@ def _data(found: AuditFindings) -> list[Block]:
     settings = found.data.settings
     root = settings.get("root")
     images = f"Images of {', '.join(map(printable, root))}" if root else f"Images of {type(found.data).__name__}"
-    text = f"{images}, {found.data.size} x {found.data.size} as stored ({found.data.aspect}, {found.data.filter}); "
+    resize = found.data.resize
+    text = f"{images}, {resize.size} x {resize.size} as stored ({resize.aspect}, {resize.filter}); "
     text += f"digest {found.data.images.digest[:16]}. Splits are those fakereal.train would use."
     return [Text(text), Table(("split", *CLASSES, "images"), rows)]
 

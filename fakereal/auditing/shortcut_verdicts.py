@@ -10,6 +10,7 @@ UNSURE = 0.2  # width of an interval that says little
 REENCODE = (
     "Encode all images alike (format, size, quality, no metadata) before training, or the network may read the encoder."
 )
+NATIVE = " Resizing leaves traces of a file's size; data.aspect=native cuts the middle and resizes nothing."
 JITTER = "data/augment=color_jitter makes colour a weaker clue; test on images from another source."
 BEAT = "A network has to beat this; see whether it survives JPEG and resizing."
 
@@ -39,7 +40,8 @@ def _shortcut(found: AuditFindings, shortcut: Shortcut) -> Verdict:
         text = f"{_colours(found)} This p{text[1:]}"
     if shortcut.of_file:
         if clear:
-            return Verdict("warning", title, f"{text}, clearly above {threshold:g}.", REENCODE)
+            remedy = REENCODE + (NATIVE if shortcut.name == "dimensions" else "")
+            return Verdict("warning", title, f"{text}, clearly above {threshold:g}.", remedy)
         if shortcut.high > threshold:
             unsure = "too few images to tell" if shortcut.high - shortcut.low > UNSURE else f"about {threshold:g}"
             return Verdict("note", title, f"{text}: {unsure}.")

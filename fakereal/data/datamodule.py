@@ -20,7 +20,7 @@ from fakereal.data.image_set import ImageSet
 from fakereal.data.loader import EpochBatches, Loader, Split
 from fakereal.data.split import SPLIT, deal, without_leaked
 from fakereal.data.split_warnings import tell_of_splits
-from fakereal.data.store.decode import Aspect, Filter
+from fakereal.data.store.decode import Aspect, Filter, Resize
 from fakereal.data.transforms.augment import Augment
 from fakereal.runtime.errors import UserError
 
@@ -62,7 +62,7 @@ class ImageDataModule(L.LightningDataModule):
         seed: Annotated[int, Field(ge=0)] = 0,
     ):
         super().__init__()
-        self.size, self.aspect, self.filter = size, aspect, filter
+        self.size, self.resize = size, Resize(size, aspect, filter)
         self.batch_size, self.seed, self.on_error, self.resident = batch_size, seed, on_error, resident
         self.pixels: torch.Tensor | None = None  # of train, on the device
         self.augment = augment or Augment()
@@ -101,7 +101,7 @@ class ImageDataModule(L.LightningDataModule):
             self.settings |= {key: value for key, value in next(same, {}).items() if key in SPLIT}
             rows = self.dealt()
             if stage == "fit" and (self.trainer is None or self.trainer.is_global_zero):
-                tell_of_splits(self.images.table, rows, self.settings["drop_duplicates"])
+                tell_of_splits(self.images.table, rows, self.settings["drop_duplicates"], self.resize)
             self.splits = {name: Split(self.images, held) for name, held in rows.items()}
 
     def _refuse_forgetful(self) -> None:

@@ -10,7 +10,6 @@ from fakereal import CLASSES
 from fakereal.data.datamodule import ImageDataModule
 from fakereal.data.folder_names import FAKE_NAMES, IGNORED, REAL_NAMES, FolderNames
 from fakereal.data.store.build import Recipe, obtain
-from fakereal.data.store.decode import Resize
 from fakereal.data.store.entries import name_of
 from fakereal.data.store.sources import roots_of
 from fakereal.data.store.store import Store
@@ -107,6 +106,5 @@ class Folder(ImageDataModule):
 
     def store_of(self, roots: tuple[Path, ...]) -> Store:
         """The decoded images of folders or archives, decoded now if they are not in the cache."""
-        resize = Resize(self.size, self.aspect, self.filter)
-        recipe = Recipe(roots, resize, self.names, self.need_split, self.on_error, self.need_both)
+        recipe = Recipe(roots, self.resize, self.names, self.need_split, self.on_error, self.need_both)
         return obtain(recipe, self.cache)

@@ -7,17 +7,19 @@ import numpy as np
 from fakereal import CLASSES
 from fakereal.data.folder_names import UNSPLIT
 from fakereal.data.split import leaked
+from fakereal.data.store.decode import Resize
 
 log = logging.getLogger(__name__)
 FEW = 8  # images of a class on validation
 
 
-def tell_of_splits(table: np.ndarray, rows: dict[str, np.ndarray], drop_duplicates: bool) -> None:
+def tell_of_splits(table: np.ndarray, rows: dict[str, np.ndarray], drop_duplicates: bool, resize: Resize) -> None:
     """Warnings of rows of an image set's table, as they are dealt to train, val and test."""
     if not drop_duplicates:
         _tell_leaked(table, rows)
     _tell_unsplit(table)
     _tell_few(table, rows)
+    _tell_enlarged(table[rows["train"]], resize)
 
 
 def _tell_leaked(table: np.ndarray, rows: dict[str, np.ndarray]) -> None:
@@ -47,3 +49,16 @@ def _tell_few(table: np.ndarray, rows: dict[str, np.ndarray]) -> None:
             "best.ckpt is chosen on validation, which has only %d %s: raise data.val_fraction",
             *(counts[fewest], CLASSES[fewest]),
         )
+
+
+def _tell_enlarged(train: np.ndarray, resize: Resize) -> None:
+    """Of images that were to be left as they are, those that are too small for it: a clue if one class has more."""
+    if resize.aspect != "native" or "width" not in train.dtype.names:
+        return
+    enlarged = resize.enlarges(train["width"], train["height"])
+    if enlarged.any():
+        counts = [f"{(enlarged & (train['label'] == label)).sum():,} {cls}" for label, cls in enumerate(CLASSES)]
+        log.warning(
+            "data.aspect=native: %s images of train have a side shorter than data.size=%d and are enlarged: lower it",
+            " and ".join(counts), resize.size,
+        )  # fmt: skip

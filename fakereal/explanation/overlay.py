@@ -34,16 +34,16 @@ def _palette() -> np.ndarray:
 def at_own_size(heat: np.ndarray, resize: Resize, width: int, height: int) -> np.ndarray:
     """A map (size, size) of what the network saw, as one (height, width) of the image before it was resized.
 
-    What `crop` cut off is 0; what `pad` added is left out.
+    What `crop` and `native` cut off is 0; what `pad` added is left out.
     """
     whole = Image.fromarray(heat.astype(np.float32))
     if resize.aspect == "pad" and (width, height) != whole.size:
         inner = [max(1, round(side * resize.size / max(width, height))) for side in (width, height)]
         left, top = ((resize.size - side) // 2 for side in inner)
         whole = whole.crop((left, top, left + inner[0], top + inner[1]))
-    if resize.aspect != "crop":
+    if resize.aspect in ("squash", "pad"):
         return np.asarray(whole.resize((width, height), Image.Resampling.BILINEAR))
-    side = min(width, height)
+    side = min(width, height) if resize.aspect == "crop" or resize.enlarges(width, height) else resize.size
     own = Image.new("F", (width, height))
     own.paste(whole.resize((side, side), Image.Resampling.BILINEAR), ((width - side) // 2, (height - side) // 2))
     return np.asarray(own)

@@ -53,7 +53,7 @@ def source(found: Found) -> str:
     data = found.data
     root = ", ".join(map(str, data.settings.get("root") or [type(data).__name__]))
     return (
-        f"Images of {root}, {data.size} x {data.size} as stored ({data.aspect}, {data.filter}); digest "
+        f"Images of {root}, {data.size} x {data.size} as stored ({data.resize.aspect}, {data.resize.filter}); digest "
         f"{data.images.digest[:16]}. Splits are those fakereal.train would use. Samples, colours and spectra are "
         "of the images as stored; sizes are those of the files."
     )

@@ -112,7 +112,7 @@ def test_all_wrong_values_are_told_at_once_with_key_and_value(composed):
         ("optimizer.lr", "-1", "greater than 0"),
         ("data.val_fraction", "1.5", "less than 1"),
         ("model.drop_rate", "1", "less than 1"),
-        ("data.aspect", "'round'", "'squash', 'crop' or 'pad'"),
+        ("data.aspect", "'round'", "'squash', 'crop', 'pad' or 'native'"),
         ("seed", "-3", "greater than or equal to 0"),
         ("optimizer.betas", "[0.9]", "a list of 2"),
         ("data.batch_size", "12.5", "integer"),

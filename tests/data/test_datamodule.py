@@ -1,11 +1,13 @@
 """What a data module says of its images."""
 
+import re
 import shutil
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from fakereal.data.folder import Folder
 from fakereal.data.synthetic import Synthetic
@@ -30,6 +32,20 @@ def test_images_are_opened_once(image_tree, tmp_path):
     data.prepare_data()
     data.setup("test")
     assert data.images is images
+
+
+def test_images_too_small_to_be_left_as_they_are_are_told(image_tree, tmp_path, caplog):
+    """Were one class enlarged alone, the network would learn that."""
+    tree = image_tree(tmp_path / "tree", 20)
+    for number, file in enumerate(sorted((tree / "train" / "REAL").iterdir())[:9]):
+        Image.new("RGB", (40, 50 + number)).save(file)
+    for aspect, size, expected in (("native", 33, True), ("native", 32, False), ("crop", 33, False)):
+        caplog.clear()
+        Folder(root=str(tree), aspect=aspect, size=size, val_fraction=0.5).setup("fit")
+        [*said] = [line for line in caplog.messages if "are enlarged" in line]
+        assert bool(said) == expected, (aspect, size, caplog.messages)
+        if said:
+            assert re.search(r"native: [567] REAL and 10 FAKE images of train .* data.size=33", said[0]), said
 
 
 @pytest.mark.parametrize("given", [{"count": 700}, {"count": 60, "size": 48}])

@@ -9,8 +9,8 @@ from fakereal.explanation.overlay import at_own_size, colour_bar, overlay
 from fakereal.presentation.thumbnails import enlarged, thumbnail
 
 
-@pytest.mark.parametrize("aspect", ["squash", "crop", "pad"])
-@pytest.mark.parametrize("size", [(90, 60), (60, 90), (40, 40), (32, 32)])
+@pytest.mark.parametrize("aspect", ["squash", "crop", "native", "pad"])
+@pytest.mark.parametrize("size", [(90, 60), (60, 90), (40, 40), (32, 32), (50, 28)])
 def test_a_bright_spot_comes_back_to_where_it_was(aspect, size):
     width, height = size
     grey = np.zeros((height, width, 3), dtype=np.uint8)

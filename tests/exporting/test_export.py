@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 from PIL import Image
 
 from fakereal.data.dead_leaves import synthetic_images
+from fakereal.data.store.decode import Aspect, Resize, decode
 from fakereal.models.checkpoint import load_classifier
 from fakereal.runtime.hardware import native_precision
 
@@ -139,6 +141,25 @@ def test_the_card_says_what_was_measured_and_its_example_runs(run, checkpoint, i
     pixels = np.asarray(Image.open(tmp_path / "out" / "image.jpg")).transpose(2, 0, 1)[None]
     wanted = probabilities(path, np.ascontiguousarray(pixels))[0]
     assert float(re.search(r"[\d.]+", answer.stdout)[0]) == pytest.approx(wanted, abs=1e-4)
+
+
+@pytest.mark.parametrize("aspect", get_args(Aspect))
+def test_the_card_reads_images_as_the_commands_do(run, checkpoint, tmp_path, aspect):
+    content = torch.load(checkpoint("cnn"), weights_only=True)
+    content["fakereal"]["data"]["aspect"] = aspect
+    torch.save(content, tmp_path / "other.ckpt")
+    done = run("export", "ckpt_path=other.ckpt", "format=safetensors", "tests=null", "hydra.run.dir=out")
+    assert done.code == 0, done.text
+    card = (tmp_path / "out" / "model_card.md").read_text()
+    assert ("cut to its middle 32 x 32" in card) == (aspect == "native")
+    reading = re.search(r"```python\n(.*?images = .*?)\n", card, re.DOTALL)[1]
+    noise = np.random.default_rng(0)
+    for width, height in ((90, 41), (32, 32), (20, 50)):
+        Image.fromarray(noise.integers(0, 256, (height, width, 3), dtype=np.uint8)).save(tmp_path / "image.png")
+        found: dict = {}
+        exec(reading.replace("image.jpg", str(tmp_path / "image.png")), found)
+        wanted = decode(tmp_path / "image.png", Resize(32, aspect)).pixels
+        np.testing.assert_array_equal(found["images"][0].transpose(1, 2, 0), wanted)
 
 
 def test_a_run_without_its_files_and_tests_still_has_a_card(run, checkpoint, tmp_path):

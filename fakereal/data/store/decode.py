@@ -30,7 +30,7 @@ METADATA = (
     "progressive",
 )
 
-Aspect = Literal["squash", "crop", "pad"]
+Aspect = Literal["squash", "crop", "pad", "native"]
 Filter = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 
 
@@ -38,8 +38,10 @@ Filter = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 class Resize:
     """How an image of any size becomes `size` x `size` pixels.
 
-    `squash` scales both sides, `crop` scales the shorter side and cuts the middle, `pad` scales the longer
-    side and adds black borders. An image that already has the size is left as it is.
+    `squash` scales both sides, `crop` scales the shorter side and cuts the middle, `pad` scales the longer side and
+    adds black borders. `native` cuts the middle and scales nothing, unless a side is too short (then it is `crop`):
+    the traces of a generator are in the pixels, and resampling takes them away (Gragnaniello et al., "Are GAN generated
+    images easy to detect?", ICME 2021). An image that already has the size is left as it is.
     """
 
     size: int
@@ -50,11 +52,18 @@ class Resize:
         size, method = (self.size, self.size), Image.Resampling[self.filter.upper()]
         if image.size == size:
             return image
-        if self.aspect == "crop":
+        if self.aspect == "native" and not self.enlarges(*image.size):
+            left, top = ((side - self.size) // 2 for side in image.size)
+            return image.crop((left, top, left + self.size, top + self.size))
+        if self.aspect in ("crop", "native"):
             return ImageOps.fit(image, size, method)
         if self.aspect == "pad":
             return self._pad(image, method)
         return image.resize(size, method)
+
+    def enlarges(self, width: int | np.ndarray, height: int | np.ndarray) -> bool | np.ndarray:
+        """Whether images of such sizes, one or (N,), have a side that is too short for them to be only cut."""
+        return np.minimum(width, height) < self.size
 
     def _pad(self, image: Image.Image, method: Image.Resampling) -> Image.Image:
         """Unlike by ImageOps.pad, at least a pixel is left of a very narrow image."""

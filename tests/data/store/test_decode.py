@@ -237,7 +237,7 @@ def test_garbage_after_the_end_does_no_harm():
     np.testing.assert_array_equal(rgb(PNG + b"<?php"), rgb(PNG))
 
 
-@pytest.mark.parametrize("aspect", ["squash", "crop", "pad"])
+@pytest.mark.parametrize("aspect", ["squash", "crop", "native", "pad"])
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (33, 32), (7, 300)])
 def test_every_shape_becomes_a_square(size, aspect):
     pixels = decode(encode(Image.new("RGB", size, "red"), "PNG"), Resize(32, aspect)).pixels
@@ -265,9 +265,28 @@ def test_aspects_and_filters_mean_what_they_say():
 
 def test_an_image_of_the_right_size_is_not_resampled():
     noise = np.random.default_rng(1).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-    for aspect in ("squash", "crop", "pad"):
+    for aspect in ("squash", "crop", "native", "pad"):
         decoded = decode(encode(Image.fromarray(noise), "PNG"), Resize(32, aspect, "lanczos"))
         np.testing.assert_array_equal(decoded.pixels, noise)
+
+
+def test_native_cuts_the_middle_and_changes_no_pixel_of_it():
+    noise = np.random.default_rng(2).integers(0, 256, (41, 67, 3), dtype=np.uint8)
+    for image_format in ("PNG", "BMP"):
+        cut = decode(encode(Image.fromarray(noise), image_format), Resize(32, "native", "lanczos"))
+        np.testing.assert_array_equal(cut.pixels, noise[4:36, 17:49])
+        assert cut.facts[:2] == (67, 41)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    turned = decode(encode(Image.fromarray(noise), "PNG", exif=exif), Resize(32, "native")).pixels
+    np.testing.assert_array_equal(turned, np.rot90(noise, -1)[17:49, 4:36])
+
+
+@pytest.mark.parametrize("size", [(31, 90), (90, 31), (12, 20)])
+def test_native_enlarges_what_is_too_small_as_crop_does(size):
+    noise = np.random.default_rng(3).integers(0, 256, (*size[::-1], 3), dtype=np.uint8)
+    data = encode(Image.fromarray(noise), "PNG")
+    np.testing.assert_array_equal(decode(data, Resize(32, "native")).pixels, decode(data, Resize(32, "crop")).pixels)
 
 
 @pytest.mark.parametrize("subsampling", [0, 1, 2])
