@@ -33,6 +33,7 @@ def cells_of(folder: Path) -> list[dict]:
         ]
 
 
+@pytest.mark.slow
 def test_the_whole_grid_of_one_checkpoint(run, checkpoint, tmp_path):
     assert run("test", f"ckpt_path={checkpoint}", "hydra.run.dir=tested", *EXACT).code == 0
     finished = run("robustness", f"ckpt_path={checkpoint}", "hydra.run.dir=out", *EXACT)

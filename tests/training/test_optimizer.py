@@ -8,7 +8,9 @@ def last(folder):
     return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd"])
+@pytest.mark.parametrize(
+    "optimizer", ["adamw", *(pytest.param(name, marks=pytest.mark.slow) for name in ("adam", "sgd"))]
+)
 def test_a_fused_optimizer_trains_as_the_plain_one(run, quick, tmp_path, optimizer):
     words = (*quick[:-1], f"optimizer={optimizer}", "optimizer.lr=0.001", "trainer.precision=32-true", "threads=1")
     saved = {}

@@ -84,6 +84,7 @@ def test_a_search_in_which_all_fails_alike_ends(tune, trials):
     assert states(trials) == ["FAIL"] * 3
 
 
+@pytest.mark.slow
 def test_what_failed_every_trial_can_be_mended(tune, trials, tmp_path, monkeypatch):
     original = EpochLog.on_train_epoch_end
 
