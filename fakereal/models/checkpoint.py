@@ -4,7 +4,6 @@ import functools
 import json
 import os
 import pickle
-import re
 import zipfile
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -29,6 +28,7 @@ from fakereal.runtime.errors import UserError
 SAFETENSORS = ".safetensors"
 # Of a checkpoint, what a trained classifier needs; the rest is for going on with its training.
 NEEDED = ("fakereal", "hyper_parameters")
+TRAINED = {"trained", "trained_before"}
 
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -50,7 +50,7 @@ class Data(_Data):
 
 
 class CheckpointMetadata(TypedDict):
-    """What a checkpoint says of itself, beside `reference` and `trained`."""
+    """What a checkpoint says of itself, beside `reference`, `trained` and `trained_before`."""
 
     __pydantic_config__ = ConfigDict(extra="allow")
 
@@ -72,8 +72,9 @@ class Loaded:
     data: dict[str, Any]
     digest: str
     path: Path
-    reference: Reference | None = None  # None in checkpoints of earlier versions, as the next
+    reference: Reference | None = None  # None in last.ckpt, as the next
     trained: np.ndarray | None = None  # fingerprints, int64 (N,), of the images of train and val
+    trained_before: np.ndarray | None = None  # those of the checkpoints that its weights come from (init_from)
     rule: str = ""  # by which the threshold was chosen, as `Fitted` says
     max_fpr: float | None = None  # of the rule "fpr"
     operating_points: list[OperatingPoint] = field(default_factory=list)  # thresholds by false alarms on validation
@@ -160,17 +161,21 @@ def load_classifier(path: str | Path, key: str = "ckpt_path") -> Loaded:
         reference = Reference.of(ours["reference"]) if "reference" in ours else None
     except Exception as error:
         raise UserError(f"{key}={path} was altered: its reference cannot be read. Copy it again.") from error
-    trained = ours.get("trained")
-    if trained is not None and not (isinstance(trained, torch.Tensor) and trained.dtype == torch.int64):
-        raise UserError(f"{key}={path} was altered: its trained cannot be read. Copy it again.")
+    for name in TRAINED & ours.keys():
+        if not (isinstance(ours[name], torch.Tensor) and ours[name].dtype == torch.int64):
+            raise UserError(f"{key}={path} was altered: its {name} cannot be read. Copy it again.")
+    known = {name: ours[name].numpy() for name in TRAINED & ours.keys()}
     path = Path(os.path.expanduser(path))
-    known = None if trained is None else trained.numpy()
     chosen = {key: ours[key] for key in ("rule", "max_fpr", "operating_points") if key in ours}
-    if rule := re.fullmatch(r"fpr at most (0\.\d+)", chosen.get("rule", "")):  # of an earlier version
-        chosen |= {"rule": "fpr", "max_fpr": float(rule[1])}
-    elif chosen.get("rule") == "fpr" and chosen.get("max_fpr") is None:
+    if chosen.get("rule") == "fpr" and chosen.get("max_fpr") is None:
         raise UserError(f"{key}={path} was altered: its max_fpr is missing. Copy it again.")
-    return Loaded(classifier.eval(), ours["data"], file_digest(path), path, reference, known, **chosen)
+    return Loaded(classifier.eval(), ours["data"], file_digest(path), path, reference, **known, **chosen)
+
+
+def ever_trained(checkpoint: dict[str, Any]) -> torch.Tensor | None:
+    """Fingerprints of all images that a checkpoint's weights were trained and validated on, as far as it says."""
+    found = [checkpoint["fakereal"][name] for name in sorted(TRAINED & checkpoint["fakereal"].keys())]
+    return torch.cat(found).unique() if found else None
 
 
 def load_weights(classifier: Classifier, checkpoint: dict[str, Any], path: str | Path, key: str) -> None:

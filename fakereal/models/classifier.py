@@ -84,6 +84,7 @@ class Classifier(L.LightningModule):
         self.val_logits, self.val_labels = (CatMetric(nan_strategy="disable") for _ in range(2))
         self.resumed: list[dict[str, Any]] | None = None  # the figures of a part of an epoch
         self.planned: dict[str, Any] = {}  # the state of a schedule that is resumed
+        self.trained_before: Tensor | None = None  # fingerprints of the images that the weights were trained on before
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "_current_fx_name":  # Lightning's note of the hook that runs, forty times a step
@@ -230,7 +231,7 @@ class Classifier(L.LightningModule):
             self.threshold, self.temperature = ours["threshold"], ours["temperature"]
         else:
             self.trainer.datamodule.refuse_others(ours["data"], within_epoch="so_far" in ours)
-        self.resumed = ours.get("so_far")
+        self.resumed, self.trained_before = ours.get("so_far"), ours.get("trained_before")
         self.planned = (checkpoint.get("lr_schedulers") or [{}])[0]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -245,6 +246,8 @@ class Classifier(L.LightningModule):
             "temperature": self.temperature,
             "data": {"class": type(data).__name__, **data.settings, "images": data.images.digest},
         }
+        if self.trained_before is not None:
+            checkpoint["fakereal"]["trained_before"] = self.trained_before
         if not self.trainer.is_last_batch:
             checkpoint["fakereal"]["so_far"] = self.training_figures.so_far()
         checkpoint["hyper_parameters"] = plain(self.hparams)

@@ -71,14 +71,18 @@ def _given() -> set[str]:
 
 
 def rows_of_training(data: ImageDataModule, members: list[Loaded]) -> np.ndarray:
-    """The rows that were train or val of a network, of other images those of the same pixels."""
-    found = [np.empty(0, np.int64)]
+    """The rows that were train or val of a network, of other images those of the same pixels.
+
+    And those on which its weights were trained before. Copies of its own rows are not counted: they are leaked.
+    """
+    found, own = [np.empty(0, np.int64)], fingerprints(data.images.table["pixel_hash"])
     for member in members:
+        known, before = (np.empty(0, np.int64) if of is None else of for of in (member.trained, member.trained_before))
         if member.data["images"] == data.images.digest:
             dealt = data.dealt(member.data)
             found += [dealt["train"], dealt["val"]]
-        elif member.trained is not None:
-            found.append(np.flatnonzero(np.isin(fingerprints(data.images.table["pixel_hash"]), member.trained)))
+            known, before = known[:0], np.setdiff1d(before, own[np.concatenate(found[-2:])])
+        found.append(np.flatnonzero(np.isin(own, np.concatenate([known, before]))))
     return np.concatenate(found)
 
 

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from fakereal.config.build import build, build_all
 from fakereal.config.schema import check
-from fakereal.models.checkpoint import load_weights, read_checkpoint
+from fakereal.models.checkpoint import ever_trained, load_weights, read_checkpoint
 from fakereal.runs.provenance import provenance
 from fakereal.runtime.environment import prepare
 from fakereal.runtime.errors import UserError
@@ -73,6 +73,9 @@ def train_here(cfg: DictConfig) -> dict[str, Any]:
         start = read_checkpoint(cfg.init_from, "init_from")
         own = {name: getattr(classifier, name) for name in ("mean", "std", "pos_weight")}  # this run's config
         load_weights(classifier, start | {"state_dict": start["state_dict"] | own}, cfg.init_from, "init_from")
+        classifier.trained_before = ever_trained(start)
+        if "trained" not in start["fakereal"]:
+            log.warning("init_from=%s does not say which images it was trained on: no test can tell", cfg.init_from)
     data = build(cfg.data)
     callbacks, loggers = build_all(cfg.get("callbacks")), build_loggers(cfg.get("logger"), goes_on_at)
     refuse_without_best(callbacks)

@@ -95,8 +95,9 @@ def test_a_network_that_saw_them_is_told_of_them_whatever_the_test_leaves_out(le
     data = opened(leaky, "test", drop_duplicates=True)
     labels, digest = data.splits["test"].labels, data.images.digest
     evaluation = Evaluation(labels, labels.astype(float), 0.5)
+    none = {"trained": None, "trained_before": None}
     seen, unseen = (
-        SimpleNamespace(data=data.settings | {"drop_duplicates": dropped, "images": digest})
+        SimpleNamespace(data=data.settings | {"drop_duplicates": dropped, "images": digest}, **none)
         for dropped in (False, True)
     )
     for members in ([seen], [unseen, seen]):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -121,6 +122,31 @@ def test_of_an_ensemble_the_split_is_that_of_whichever_was_trained_on_the_images
         assert done.code == 0 and "were trained or validated on" not in done.text, done.text
         assert "data.size=64 is not used: the network was trained with 32" in done.text
         assert json.loads((tmp_path / f"t{number}" / "metrics.json").read_text())["test/seen_in_training"] == 0
+
+
+def test_images_that_the_weights_were_trained_on_before_are_known(run, quick, tmp_path):
+    best = {name: tmp_path / name / "checkpoints" / "best.ckpt" for name in ("first", "elsewhere", "resplit")}
+    assert run("train", *quick, "data.split_seed=5", "hydra.run.dir=first").code == 0
+    for name, more in {"elsewhere": "data.content_seed=1", "resplit": "data.split_seed=0"}.items():
+        words = (f"init_from={best['first']}", more, f"hydra.run.dir={name}")
+        assert run("train", *quick, *words).code == 0
+        resumed = run("train", *quick, *words, "ckpt_path=last", "trainer.max_epochs=2", "scheduler=constant")
+        assert resumed.code == 0 and "does not say which" not in resumed.text, resumed.text
+    tests = {"elsewhere": ("data=synthetic", "data.count=200", "data.test_fraction=1"), "resplit": ()}
+    metrics = {}
+    for name, more in tests.items():
+        words = (f"ckpt_path={best[name]}", "trainer.accelerator=cpu", f"hydra.run.dir={tmp_path}/of_{name}")
+        done = run("test", *words, *more)
+        assert done.code == 0 and "test images were trained or validated on" in done.text, done.text
+        metrics[name] = json.loads((tmp_path / f"of_{name}" / "metrics.json").read_text())
+    assert (metrics["elsewhere"]["test/images"], metrics["elsewhere"]["test/seen_in_training"]) == (200, 160)
+    assert 20 < metrics["resplit"]["test/seen_in_training"] < metrics["resplit"]["test/images"] == 40
+
+    last = best["elsewhere"].with_name("last.ckpt")
+    unknown = run("train", *quick, f"init_from={last}", "hydra.run.dir=unknown")
+    assert unknown.code == 0 and "last.ckpt does not say which images it was trained on" in unknown.text
+    again = torch.load(tmp_path / "unknown" / "checkpoints" / "best.ckpt", weights_only=True)["fakereal"]
+    assert len(again["trained_before"]) == 160, "of the training before that"
 
 
 def test_extra_keys_of_the_trainer_shorten_no_test_and_old_figures_go(run, checkpoint, tmp_path):
