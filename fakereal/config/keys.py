@@ -106,7 +106,7 @@ KEYS: dict[str, Any] = {
     "optimizer.eps": Positive,
     "optimizer.betas": tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]],
     "trainer.precision": Precision | None,
-    "trainer.max_epochs": Count,
+    "trainer.max_epochs": Annotated[int, Field(ge=0)],
     "trainer.gradient_clip_val": NotNegative | None,
     "trainer.accumulate_grad_batches": Count,
     "trainer.check_val_every_n_epoch": Count,

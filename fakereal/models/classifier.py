@@ -248,7 +248,8 @@ class Classifier(L.LightningModule):
         }
         if self.trained_before is not None:
             checkpoint["fakereal"]["trained_before"] = self.trained_before
-        if not self.trainer.is_last_batch:
+        begun = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        if begun and not self.trainer.is_last_batch:
             checkpoint["fakereal"]["so_far"] = self.training_figures.so_far()
         checkpoint["hyper_parameters"] = plain(self.hparams)
 

@@ -232,9 +232,16 @@ def _go_on(run: Path) -> str:
         return f'the same command and "hydra.run.dir={run}" ckpt_path=last'
 
 
+def keep_untrained(trainer: L.Trainer) -> None:
+    """best.ckpt where there is no epoch: of the weights as they came."""
+    best = next(callback for callback in trainer.callbacks if isinstance(callback, BestCheckpoint))
+    best.best_model_path = str(Path(best.dirpath) / "best.ckpt")
+    trainer.save_checkpoint(best.best_model_path)
+
+
 def load_best(checkpoint: ModelCheckpoint, classifier: L.LightningModule) -> tuple[str, int]:
-    """Puts the weights of the best checkpoint into the classifier; its path and epoch, counted from 1."""
+    """Puts the weights of the best checkpoint into the classifier; its path and epoch, from 1 (0: untrained)."""
     path = checkpoint.best_model_path
     best = torch.load(path, map_location="cpu", weights_only=True)
     classifier.load_state_dict(best["state_dict"])
-    return str(path), best["epoch"] + 1
+    return str(path), best["epoch"] + 1 if best["global_step"] else 0

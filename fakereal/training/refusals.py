@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import get_object
 from lightning.pytorch.callbacks import Callback
@@ -13,6 +14,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from fakereal.data.known import refuse_no_images
+from fakereal.models.backbones.layers import classifiers
+from fakereal.models.backbones.weights import read_weights
+from fakereal.models.classifier import Classifier
 from fakereal.runtime.errors import UserError
 from fakereal.sweeps.jobs import in_sweep
 from fakereal.training.checkpoints import BestCheckpoint
@@ -83,10 +87,22 @@ def refuse_without_best(callbacks: Sequence[Callback]) -> None:
         )
 
 
+def refuse_random_head(classifier: Classifier, weights: str | None, pretrained: bool) -> None:
+    """Of what is not trained here, the classifier must have been elsewhere: its weights are in the file given."""
+    tensors = read_weights(weights).values() if weights else ()
+    own = [parameter for head in classifiers(classifier.backbone) for parameter in head.parameters()]
+    published = pretrained and not weights and classifier.backbone.pretrained_cfg.get("num_classes") == 1
+    if not published and not all(any(torch.equal(part, other.to(part)) for other in tensors) for part in own):
+        raise UserError(
+            "trainer.max_epochs=0 measures and calibrates a network as it is, and this one's last layer would be "
+            "random. Give init_from=CKPT, or model.weights=FILE with a last layer of one logit, or train it."
+        )
+
+
 def _refuse_never_validated(cfg: DictConfig) -> None:
     """Nor is there a best.ckpt where no epoch is validated."""
     every, epochs = cfg.trainer.check_val_every_n_epoch, cfg.trainer.max_epochs
-    if every > epochs:
+    if every > epochs > 0:
         raise UserError(
             f"No epoch would be validated (trainer.check_val_every_n_epoch={every}, trainer.max_epochs={epochs}), so "
             "there would be no best.ckpt. Lower the first or raise trainer.max_epochs."

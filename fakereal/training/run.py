@@ -6,7 +6,7 @@ from typing import Any
 
 import lightning as L
 from hydra.core.hydra_config import HydraConfig
-from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar
+from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar, WeightAveraging
 from omegaconf import DictConfig
 
 from fakereal.config.build import build, build_all
@@ -21,12 +21,14 @@ from fakereal.runtime.text import printable
 from fakereal.sweeps.jobs import in_sweep
 from fakereal.training.averaging import SyncBatchNorm
 from fakereal.training.best import best_metrics
+from fakereal.training.checkpoints import keep_untrained
 from fakereal.training.figures import build_loggers, log_hparams, show_gallery, tensorboard_of
 from fakereal.training.launched import ending_together
 from fakereal.training.profiling import profiler_of, skip_idle_hooks
 from fakereal.training.refusals import (
     refuse,
     refuse_fewer_epochs,
+    refuse_random_head,
     refuse_several_choices,
     refuse_sync_batchnorm_on_cpu,
     refuse_thawing_in_ddp,
@@ -62,7 +64,9 @@ def train_here(cfg: DictConfig) -> dict[str, Any]:
     without = {"pretrained": False, "weights": None} if resume or cfg.init_from else {}
     if resume and cfg.model.get("normalization") == "dataset":  # the same images: not gone through again
         without["normalization"] = checkpoint["hyper_parameters"].get("normalization", "dataset")
-    classifier = build(cfg.model, optimizer=build(cfg.optimizer), scheduler=build(cfg.scheduler), **without)
+    trains = cfg.trainer.max_epochs > 0
+    scheduler = build(cfg.scheduler) if trains else None  # of no steps
+    classifier = build(cfg.model, optimizer=build(cfg.optimizer), scheduler=scheduler, **without)
     goes_on_at = None
     if checkpoint is not None:
         refuse_fewer_epochs(checkpoint, cfg.trainer.max_epochs)
@@ -71,16 +75,21 @@ def train_here(cfg: DictConfig) -> dict[str, Any]:
         checkpoint = None  # Lightning reads the file again: its memory is free for the training
     elif cfg.init_from:
         start = read_checkpoint(cfg.init_from, "init_from")
+        if not trains:  # pixels are normalised as those weights were trained
+            classifier.normalize_by(start["hyper_parameters"]["normalization"])
         own = {name: getattr(classifier, name) for name in ("mean", "std", "pos_weight")}  # this run's config
         load_weights(classifier, start | {"state_dict": start["state_dict"] | own}, cfg.init_from, "init_from")
         classifier.trained_before = ever_trained(start)
         if "trained" not in start["fakereal"]:
             log.warning("init_from=%s does not say which images it was trained on: no test can tell", cfg.init_from)
+    elif not trains:
+        refuse_random_head(classifier, cfg.model.get("weights"), cfg.model.get("pretrained"))
     data = build(cfg.data)
     callbacks, loggers = build_all(cfg.get("callbacks")), build_loggers(cfg.get("logger"), goes_on_at)
     refuse_without_best(callbacks)
     # Lightning refuses to run with what has no logger to write to, and with a bar that is not wanted.
     idle = (*([] if loggers else [LearningRateMonitor]), *([] if cfg.trainer.enable_progress_bar else [ProgressBar]))
+    idle += () if trains else (WeightAveraging,)
     callbacks = [callback for callback in callbacks if not isinstance(callback, idle)]
     calibration = build(cfg.calibration)
     # Which algorithms are fastest may be others each time; and PyTorch then passes over `deterministic`.
@@ -94,6 +103,9 @@ def train_here(cfg: DictConfig) -> dict[str, Any]:
 
     with explained_out_of_memory(data.batch_size, classifier.hparams.image_size), ending_together(trainer):
         trainer.fit(classifier, datamodule=data, ckpt_path=resume)
+        if not trains:
+            log.info("trainer.max_epochs=0: the network is not trained, but measured and calibrated on validation")
+            keep_untrained(trainer)
         metrics = best_metrics(trainer, classifier, calibration, out)
     log_hparams(trainer, hparams(cfg), metrics)
     if trainer.is_global_zero:

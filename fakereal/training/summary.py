@@ -41,7 +41,8 @@ def print_summary(cfg: DictConfig, metrics: dict[str, Any], out: Path) -> None:
             "  loss": said("calibrated/loss"),
             "  calibration error": said("calibrated/ece"),
         }
-    rows["epochs"] = f"{metrics['epochs']}, best after {metrics['best_epoch']}"
+    if metrics["epochs"]:
+        rows["epochs"] = f"{metrics['epochs']}, best after {metrics['best_epoch']}"
     if "train_seconds" in metrics:
         speed = f"{metrics['train_seconds']:,.0f} s in training, {metrics['images_per_second']:,.0f} images/s"
         rows["cost"] = speed

@@ -1,0 +1,69 @@
+"""`trainer.max_epochs=0`: a network that was trained elsewhere, or on other images, is measured and calibrated here."""
+
+import json
+
+import pytest
+import torch
+
+from fakereal.models.backbones import create_backbone
+
+NONE = "trainer.max_epochs=0"
+
+
+def weights(path):
+    return torch.load(path, weights_only=True)["state_dict"]
+
+
+def test_a_checkpoint_is_calibrated_on_other_images_and_changes_in_nothing_else(run, quick, trained_run, tmp_path):
+    best = trained_run("data.count=400", "model.normalization=dataset") / "checkpoints" / "best.ckpt"
+    words = [word for word in quick if not word.startswith(("trainer.max_epochs", "hydra.run.dir", "data.count"))]
+    words += ["data.count=1300", "data.val_fraction=0.5", "data.content_seed=1", "model.normalization=dataset"]
+    extra = ("callbacks=[default,ema]", "scheduler=onecycle", "hydra.run.dir=again")
+    done = run("train", *words, NONE, f"init_from={best}", *extra)
+    assert done.code == 0 and "not trained, but measured and calibrated" in done.text, done.text
+    again = tmp_path / "again" / "checkpoints" / "best.ckpt"
+    before, after = weights(best), weights(again)
+    assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
+    metrics = json.loads((tmp_path / "again" / "metrics.json").read_text())
+    assert (metrics["epochs"], metrics["best_epoch"], metrics["val/images"]) == (0, 0, 520)
+    assert "train_seconds" not in metrics and metrics["temperature"] != 1
+    assert {file.name for file in again.parent.iterdir()} == {"best.ckpt"}
+
+    assert run("test", f"ckpt_path={again}", "trainer.accelerator=cpu", "hydra.run.dir=outputs/test/one").code == 0
+    reported = run("report", "runs=again", "hydra.run.dir=report")
+    assert reported.code == 0 and "Left out" not in reported.text, reported.text
+    assert run("export", f"ckpt_path={again}", "format=safetensors", "hydra.run.dir=export").code == 0
+    card = (tmp_path / "export" / "model_card.md").read_text()
+    assert "Not trained on them, but calibrated with fakereal" in card and "epochs" not in card
+    trained = run("train", *words, "trainer.max_epochs=1", f"init_from={again}", "hydra.run.dir=more")
+    assert trained.code == 0, trained.text
+
+
+def test_a_published_detector_is_measured_as_it_is(run, quick, tmp_path):
+    """Torchvision's names, wrapped as a training program does."""
+    network = create_backbone("resnet18")
+    torch.nn.init.normal_(network.fc.weight, std=0.05)
+    torch.save({"model": network.state_dict(), "total_steps": 7}, tmp_path / "detector.pth")
+    words = [word for word in quick if not word.startswith(("model", "trainer.max_epochs"))]
+    words += [NONE, "model=resnet18"]
+    done = run("train", *words, f"model.weights={tmp_path / 'detector.pth'}")
+    assert done.code == 0, done.text
+    found = weights(tmp_path / "run" / "checkpoints" / "best.ckpt")
+    for name, value in network.state_dict().items():
+        assert torch.equal(found[f"backbone.{name}"], value), name
+
+
+@pytest.mark.parametrize("given", ["nothing", "backbone", "another head"])
+def test_what_would_answer_at_random_is_refused(run, quick, tmp_path, given):
+    words = [word for word in quick if not word.startswith(("model", "trainer.max_epochs"))]
+    words += [NONE, "model=resnet18", "model.pretrained=false"]
+    if given != "nothing":
+        state = create_backbone("resnet18").state_dict()
+        state |= {"fc.weight": torch.randn(1000, 512), "fc.bias": torch.zeros(1000)}
+        if given == "backbone":
+            del state["fc.weight"], state["fc.bias"]
+        torch.save(state, tmp_path / "weights.pth")
+        words.append(f"model.weights={tmp_path / 'weights.pth'}")
+    done = run("train", *words)
+    assert done.code == 1 and "last layer would be random" in done.text and "Traceback" not in done.text
+    assert not (tmp_path / "run" / "checkpoints").exists()
