@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from fakereal.config.build import build, build_all
 from fakereal.config.schema import check
 from fakereal.models.checkpoint import ever_trained, load_weights, read_checkpoint
+from fakereal.models.classifier import Classifier
 from fakereal.runs.provenance import provenance
 from fakereal.runtime.environment import prepare
 from fakereal.runtime.errors import UserError
@@ -67,23 +68,9 @@ def train_here(cfg: DictConfig) -> dict[str, Any]:
     trains = cfg.trainer.max_epochs > 0
     scheduler = build(cfg.scheduler) if trains else None  # of no steps
     classifier = build(cfg.model, optimizer=build(cfg.optimizer), scheduler=scheduler, **without)
-    goes_on_at = None
-    if checkpoint is not None:
-        refuse_fewer_epochs(checkpoint, cfg.trainer.max_epochs)
-        goes_on_at = checkpoint.get("global_step")
-        load_weights(classifier, checkpoint, resume, "ckpt_path")  # told here if they do not fit
-        checkpoint = None  # Lightning reads the file again: its memory is free for the training
-    elif cfg.init_from:
-        start = read_checkpoint(cfg.init_from, "init_from")
-        if not trains:  # pixels are normalised as those weights were trained
-            classifier.normalize_by(start["hyper_parameters"]["normalization"])
-        own = {name: getattr(classifier, name) for name in ("mean", "std", "pos_weight")}  # this run's config
-        load_weights(classifier, start | {"state_dict": start["state_dict"] | own}, cfg.init_from, "init_from")
-        classifier.trained_before = ever_trained(start)
-        if "trained" not in start["fakereal"]:
-            log.warning("init_from=%s does not say which images it was trained on: no test can tell", cfg.init_from)
-    elif not trains:
-        refuse_random_head(classifier, cfg.model.get("weights"), cfg.model.get("pretrained"))
+    give_weights(classifier, cfg, resume, checkpoint)
+    goes_on_at = checkpoint and checkpoint.get("global_step")
+    checkpoint = None  # Lightning reads the file again: its memory is free for the training
     data = build(cfg.data)
     callbacks, loggers = build_all(cfg.get("callbacks")), build_loggers(cfg.get("logger"), goes_on_at)
     refuse_without_best(callbacks)
@@ -138,6 +125,26 @@ def find_resume(ckpt_path: str | None, out: Path) -> tuple[str | None, dict[str,
     checkpoint = read_checkpoint(last)
     log.info("Resuming from %s", last)
     return str(last), checkpoint
+
+
+def give_weights(
+    classifier: Classifier, cfg: DictConfig, resume: str | None, checkpoint: dict[str, Any] | None
+) -> None:
+    """Those of the checkpoint to resume from or of `init_from`; told here, before anything is written, if unfit."""
+    if checkpoint is not None:
+        refuse_fewer_epochs(checkpoint, cfg.trainer.max_epochs)
+        load_weights(classifier, checkpoint, resume, "ckpt_path")
+    elif cfg.init_from:
+        start = read_checkpoint(cfg.init_from, "init_from")
+        if not cfg.trainer.max_epochs:  # pixels are normalised as those weights were trained
+            classifier.normalize_by(start["hyper_parameters"]["normalization"])
+        own = {name: getattr(classifier, name) for name in ("mean", "std", "pos_weight")}  # this run's config
+        load_weights(classifier, start | {"state_dict": start["state_dict"] | own}, cfg.init_from, "init_from")
+        classifier.trained_before = ever_trained(start)
+        if "trained" not in start["fakereal"]:
+            log.warning("init_from=%s does not say which images it was trained on: no test can tell", cfg.init_from)
+    elif not cfg.trainer.max_epochs:
+        refuse_random_head(classifier, cfg.model.get("weights"), cfg.model.get("pretrained"))
 
 
 def hparams(cfg: DictConfig) -> dict[str, Any]:
