@@ -20,6 +20,7 @@ from fakereal.models.ensemble import load_members
 from fakereal.prediction.answers import Answer
 from fakereal.prediction.batch import batches
 from fakereal.prediction.predictor import Predictor
+from fakereal.runtime.environment import lightning_quiet
 from fakereal.runtime.errors import UserError
 from fakereal.runtime.hardware import native_precision
 
@@ -67,7 +68,8 @@ class Detector:
             raise UserError(f"precision={precision!r}: one of {', '.join(map(repr, get_args(Precision)))}.")
         several = [ckpt_path] if isinstance(ckpt_path, str | PathLike) else ckpt_path
         self.members = load_members([str(path) for path in several], tta=tta, threshold=threshold)
-        fabric = Fabric(accelerator=accelerator, devices=1, precision=precision or native_precision(accelerator))
+        with lightning_quiet():  # it tells of the precision
+            fabric = Fabric(accelerator=accelerator, devices=1, precision=precision or native_precision(accelerator))
         self.predictor, self.batch_size = Predictor(self.members, fabric), self.members[0].data["batch_size"]
 
     @property

@@ -3,12 +3,15 @@
 import logging
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from omegaconf import DictConfig
 
 from fakereal.runtime.memory import keep_freed_memory
 
+LIGHTNING = ("lightning", "lightning.pytorch", "lightning.fabric")  # loggers
 QUIET = (
     ".*does not have many workers.*",  # our loader needs none: a batch is one gather
     ".*is smaller than the logging interval.*",  # a short epoch still logs its own figures
@@ -28,7 +31,7 @@ def prepare(cfg: DictConfig) -> None:
         torch.set_num_threads(cfg.threads)
     torch.set_float32_matmul_precision("high")  # TF32 on GPUs that have it
     spare_gpu_search()
-    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
+    for name in LIGHTNING:
         logger = logging.getLogger(name)
         logger.handlers.clear()  # the root logger prints each line already
         logger.propagate = True
@@ -36,6 +39,20 @@ def prepare(cfg: DictConfig) -> None:
     logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it tells when it has looked for fonts
     for message in QUIET:
         warnings.filterwarnings("ignore", message)
+
+
+@contextmanager
+def lightning_quiet() -> Iterator[None]:
+    """Lightning tells of warnings alone, in a process whose log is not ours."""
+    loggers = [logging.getLogger(name) for name in LIGHTNING]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def spare_gpu_search() -> None:

@@ -30,9 +30,10 @@ SCHEDULER = (signal.SIGUSR2,) if hasattr(signal, "SIGUSR2") else ()  # sent befo
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """`best.ckpt`: the weights after the validation with the best monitored metric.
+    """`best.ckpt`: the weights after the validation with the best monitored metric, of equals that of the least loss.
 
-    The name holds no "=", which Hydra's grammar would not take in `ckpt_path=`.
+    Of few images many epochs have the same accuracy, and the first of them is hardly the best. The name holds no "=",
+    which Hydra's grammar would not take in `ckpt_path=`.
     """
 
     def __init__(self, dirpath: str, monitor: str = "val/accuracy"):
@@ -43,14 +44,26 @@ class BestCheckpoint(ModelCheckpoint):
             mode=mode_of(monitor),
             enable_version_counter=False,  # best.ckpt is replaced, not joined by best-v1.ckpt
         )
+        self.loss = math.inf  # of the best
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """What a run before said of its best.ckpt, metrics.json, is there again when this one is complete."""
         super().on_train_start(trainer, pl_module)
         (Path(self.dirpath).parent / "metrics.json").unlink(missing_ok=True)
 
+    def check_monitor_top_k(self, trainer: L.Trainer, current: torch.Tensor | None = None) -> bool:
+        better, loss = super().check_monitor_top_k(trainer, current), trainer.callback_metrics["val/loss"].item()
+        if not better and current is not None and current == self.best_model_score:
+            better = loss < self.loss
+        self.loss = loss if better else self.loss
+        return better
+
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {"loss": self.loss}
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The best so far goes along when the run's directory was moved, or a new one goes on from it."""
+        self.loss = state_dict.get("loss", math.inf)
         here, old = Path(self.dirpath) / "best.ckpt", state_dict["best_model_path"]
         if old and state_dict["dirpath"] != self.dirpath:
             if not here.exists() and Path(old).exists():

@@ -47,10 +47,23 @@ def test_metrics_are_those_of_the_best_checkpoint(trained):
     _, folder = trained
     metrics = json.loads((folder / "metrics.json").read_text())
     with (folder / "csv" / "version_0" / "metrics.csv").open() as file:
-        seen = [float(row["val/accuracy"]) for row in csv.DictReader(file) if row["val/accuracy"]]
+        rows = [row for row in csv.DictReader(file) if row["val/accuracy"]]
+    seen = [(float(row["val/accuracy"]), -float(row["val/loss"])) for row in rows]
     assert len(seen) == 2
-    assert metrics["val/accuracy"] == pytest.approx(max(seen), abs=1e-6)
+    assert metrics["val/accuracy"] == pytest.approx(max(seen)[0], abs=1e-6)
     assert metrics["best_epoch"] == seen.index(max(seen)) + 1
+
+
+def test_of_epochs_with_the_same_accuracy_that_of_the_least_loss_is_kept(run, quick, tmp_path):
+    words = (*quick, "model.backbone=lenet5", "optimizer=sgd", "optimizer.lr=1e-4", "scheduler=constant")
+    assert run("train", *words, "trainer.max_epochs=2").code == 0
+    assert run("train", *words, "trainer.max_epochs=4", "ckpt_path=last").code == 0
+    rows = [row for path in sorted((tmp_path / "run" / "csv").glob("*/*.csv")) for row in csv.DictReader(path.open())]
+    seen = [(float(row["val/accuracy"]), float(row["val/loss"])) for row in rows if row["val/loss"]]
+    assert len({accuracy for accuracy, _ in seen}) == 1 and len(set(seen)) == len(seen) == 4, seen
+    losses = [loss for _, loss in seen]
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["best_epoch"] == losses.index(min(losses)) + 1 > 1, losses
 
 
 def test_an_epoch_counts_every_image_once_however_many_batches_it_has(run, quick, tmp_path, monkeypatch):
