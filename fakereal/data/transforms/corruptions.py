@@ -10,7 +10,6 @@ A corrupted image is a function of its pixels, corruption, severity, seed and in
 batch it stands: the codecs see one image at a time, resizing is in integers, other sums have a fixed order.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fakereal.data.draws import uniforms
+from fakereal.data.transforms.blur import gaussian_blur
 from fakereal.data.transforms.codecs import reencode
 
 
@@ -32,20 +32,16 @@ def webp(images: Tensor, quality: int) -> Tensor:
     return reencode(images, quality, "WEBP")
 
 
-def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
-    """Sigma in pixels, cut at three sigmas; beyond the border lies the reflection."""
-    radius = math.ceil(3 * sigma)
-    taps = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, dtype=torch.float64) / sigma) ** 2)
-    weights = (taps / taps.sum()).tolist()
-    pixels = F.pad(images.float(), (radius,) * 4, mode="reflect")
-    for axis, length in ((-2, images.shape[-2]), (-1, images.shape[-1])):
-        # No convolution: its rounding depends on the size of the batch.
-        pixels = sum(weight * pixels.narrow(axis, start, length) for start, weight in enumerate(weights))
-    return _uint8(pixels)
+def blur(images: Tensor, sigma: float) -> Tensor:
+    """Sigma in pixels, as augmentation blurs."""
+    return gaussian_blur(images, torch.full((len(images),), sigma), most=sigma)
 
 
-def gaussian_noise(images: Tensor, deviation: float, seed: int, index: Tensor) -> Tensor:
-    """Independent noise in each channel; `deviation` of 255. An image has the same noise, scaled, at every severity."""
+def noise(images: Tensor, deviation: float, seed: int, index: Tensor) -> Tensor:
+    """Independent noise in each channel; `deviation` of 255. An image has the same noise, scaled, at every severity.
+
+    Normal to its tails, unlike augmentation's, which has to be fast.
+    """
     draws = uniforms(seed, 0, index, images[0].numel()).double() + 2**-25  # in (0, 1)
     return _uint8(images + deviation * torch.special.ndtri(draws).view(images.shape))
 
@@ -117,8 +113,8 @@ NETWORKS = ((95, 1.1, 85), (90, 1.25, 80), (85, 1.5, 70), (75, 1.75, 60), (60, 2
 CORRUPTIONS = {
     "jpeg": Corruption(jpeg, (90, 75, 50, 30, 10), "quality", str),
     "webp": Corruption(webp, (90, 75, 50, 30, 10), "quality", str),
-    "gaussian_blur": Corruption(gaussian_blur, (0.4, 0.6, 0.8, 1.0, 1.5), "sigma, pixels", str),
-    "gaussian_noise": Corruption(gaussian_noise, (4, 8, 12, 18, 25), "deviation of 255", str, draws=True),
+    "gaussian_blur": Corruption(blur, (0.4, 0.6, 0.8, 1.0, 1.5), "sigma, pixels", str),
+    "gaussian_noise": Corruption(noise, (4, 8, 12, 18, 25), "deviation of 255", str, draws=True),
     "down_up": Corruption(down_up, (1.25, 1.5, 2, 3, 4), "factor", str),
     # Even numbers of a 32 px side, so that the centre is one: 30, 28, 24, 20, 16.
     "crop": Corruption(crop, (15 / 16, 7 / 8, 3 / 4, 5 / 8, 1 / 2), "side kept", "{:.0%}".format),
