@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from fakereal.evaluation.calibration import called_fake
 from fakereal.exporting.card import write_card
 from fakereal.exporting.formats import FORMATS, Ask, Described, ask_members
 from fakereal.models.checkpoint import Loaded
-from fakereal.models.ensemble import PREPROCESSING, load_members, mean_threshold
+from fakereal.models.ensemble import load_members, mean_threshold
 from fakereal.prediction.images import Images
 from fakereal.runtime.environment import prepare
 from fakereal.runtime.errors import UserError
@@ -77,7 +78,7 @@ def in_own_precision(asked: Ask, images: np.ndarray, wanted: np.ndarray, thresho
 
 def describe(members: list[Loaded]) -> Described:
     """What a person or program has to know to use the exported classifiers."""
-    said = {key: members[0].data[key] for key in PREPROCESSING}
+    said = asdict(members[0].resize)
     digests = [member.digest for member in members]
     return Described(list(CLASSES), **said, threshold=mean_threshold(members), checkpoints=digests)
 

@@ -5,7 +5,7 @@ import json
 import os
 import pickle
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, NotRequired
@@ -19,7 +19,7 @@ from typing_extensions import TypedDict
 
 from fakereal import CLASSES
 from fakereal.config.schema import annotations_of, value_problem
-from fakereal.data.store.decode import Aspect, Filter
+from fakereal.data.store.decode import Aspect, Filter, Resize
 from fakereal.evaluation.operating import OperatingPoint
 from fakereal.models.classifier import CHECKPOINT_FORMAT, Classifier
 from fakereal.models.distance.reference import Reference
@@ -78,6 +78,11 @@ class Loaded:
     rule: str = ""  # by which the threshold was chosen, as `Fitted` says
     max_fpr: float | None = None  # of the rule "fpr"
     operating_points: list[OperatingPoint] = field(default_factory=list)  # thresholds by false alarms on validation
+
+    @property
+    def resize(self) -> Resize:
+        """How images are made small for it, as they were for its training."""
+        return Resize(*(self.data[field.name] for field in fields(Resize)))
 
     @property
     def calibrated(self) -> bool:

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from fakereal.data.known import DATA
-from fakereal.data.store.decode import Resize
 from fakereal.models.checkpoint import Loaded, load_classifier
 from fakereal.runtime.errors import UserError
 
@@ -28,11 +27,6 @@ class Ensemble(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Probabilities of FAKE (members, B), float32, of uint8 images (B, 3, H, W)."""
         return torch.stack([member.probabilities(images) for member in self.members]).float()
-
-
-def resize_of(loaded: Loaded) -> Resize:
-    """How images are made small for a network, as they were for its training."""
-    return Resize(**{key: loaded.data[key] for key in PREPROCESSING})
 
 
 def mean_threshold(members: list[Loaded]) -> float:

@@ -10,7 +10,7 @@ from lightning import Fabric
 from fakereal.data.store.decode import BadImage
 from fakereal.models.checkpoint import Loaded
 from fakereal.models.distance.from_training import DistanceFromTraining, ahead
-from fakereal.models.ensemble import Ensemble, combine, resize_of
+from fakereal.models.ensemble import Ensemble, combine
 from fakereal.prediction.answers import Answer
 from fakereal.prediction.batch import Batch
 from fakereal.prediction.distance import Distances
@@ -32,7 +32,7 @@ class Predictor:
     """
 
     def __init__(self, members: list[Loaded], fabric: Fabric):
-        self.members, self.resize, self.distance = members, resize_of(members[0]), DistanceFromTraining(members)
+        self.members, self.resize, self.distance = members, members[0].resize, DistanceFromTraining(members)
         self.network, self.device = fabric.setup_module(Ensemble(members)), fabric.device
 
     @property

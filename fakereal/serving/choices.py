@@ -11,7 +11,7 @@ from PIL import Image
 
 from fakereal.config.build import build
 from fakereal.models.checkpoint import Loaded
-from fakereal.models.ensemble import PREPROCESSING, load_members, paths_of, warn_of_mean_threshold
+from fakereal.models.ensemble import load_members, paths_of, warn_of_mean_threshold
 from fakereal.runtime.errors import UserError
 from fakereal.serving.judge import Judge
 from fakereal.serving.limits import Limits
@@ -31,7 +31,7 @@ def judges_of(cfg: DictConfig, limits: Limits) -> dict[str, Judge]:
         raise UserError("ckpt_path names the same checkpoint twice. Give each once.")
     chosen = {name: [member] for name, member in zip(short_names(loaded), loaded, strict=True)}
     if len(loaded) > 1:
-        if len({tuple(member.data[key] for key in PREPROCESSING) for member in loaded}) == 1:
+        if len({member.resize for member in loaded}) == 1:
             chosen = {f"all {len(loaded)} together": loaded, **chosen}
             warn_of_mean_threshold(loaded)
         else:

@@ -16,8 +16,8 @@ from fakereal.models.ensemble import combine, mean_threshold
 from fakereal.presentation.content import known_interval, percent
 from fakereal.runs.image_digests import ImageDigests
 from fakereal.testing.groups import group_names
-from fakereal.testing.images import seen_in_training, without_leaked
 from fakereal.testing.members import each_member
+from fakereal.testing.trained_on import seen_in_training, without_leaked
 
 
 @dataclass(frozen=True)

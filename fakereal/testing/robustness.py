@@ -30,8 +30,9 @@ from fakereal.testing.cells import Asked, Cell, Cells
 from fakereal.testing.corruption_plots import curves_figure, examples_figure
 from fakereal.testing.corruption_table import print_robustness
 from fakereal.testing.degradation import MEANS, cell_figures, summarize
-from fakereal.testing.images import opened, rows_of_training, warn_of_other_images
+from fakereal.testing.images import opened
 from fakereal.testing.result import origin
+from fakereal.testing.trained_on import rows_of_training, warn_of_other_images
 
 
 def robustness(cfg: DictConfig) -> dict[str, Any]:

@@ -19,9 +19,10 @@ from fakereal.runtime.files import write_json
 from fakereal.runtime.memory import explained_out_of_memory
 from fakereal.testing.answers import FarImages, Probabilities, one_device, refuse_no_numbers
 from fakereal.testing.files import write_figures, write_predictions, write_tables
-from fakereal.testing.images import opened, rows_of_training, warn_of_other_images
+from fakereal.testing.images import opened
 from fakereal.testing.result import result_of
 from fakereal.testing.terminal import print_look, print_result
+from fakereal.testing.trained_on import rows_of_training, warn_of_other_images
 
 
 def test(cfg: DictConfig) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from fakereal.data.folder import Folder
 from fakereal.evaluation.evaluation import Evaluation
-from fakereal.testing.images import rows_of_training, without_leaked
+from fakereal.testing.trained_on import rows_of_training, without_leaked
 
 
 @pytest.fixture
