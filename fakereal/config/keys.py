@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
+from fakereal.evaluation.monitor import MODES
+
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Name = Annotated[str, Field(pattern=r"^[\w.-]+$")]  # of a directory
 Positive = Annotated[float, Field(gt=0)]
@@ -63,18 +65,7 @@ KEYS: dict[str, Any] = {
     "split": Literal["test", "val"],
     "resamples": Annotated[int, Field(ge=100)],
     "title": str | None,
-    "monitor": Literal[
-        "val/accuracy",
-        "val/auroc",
-        "val/average_precision",
-        "val/loss",
-        "val/f1_fake",
-        "val/f1_real",
-        "val/precision_fake",
-        "val/precision_real",
-        "val/recall_fake",
-        "val/recall_real",
-    ],
+    "monitor": Literal[*MODES],
     "near.distance": Annotated[int, Field(ge=0, le=10)],
     "near.correlation": Share,
     "shortcut": Annotated[float, Field(ge=0.5, le=1)],

@@ -6,7 +6,7 @@ All problems are reported at once, before data or network are touched.
 import functools
 import inspect
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, get_type_hints
 
 from hydra.utils import get_object
@@ -85,6 +85,17 @@ def problems(node: DictConfig, path: str = "", skip: frozenset[str] = frozenset(
             yield from value_problem(full, resolved(value), annotation)
     if not path:
         yield from unread(node)
+
+
+def refuse_wrong_values(cls: type, given: Mapping[str, Any]) -> None:
+    """UserError for what a config must not give a constructor either; `given`: its `locals()`, at its beginning.
+
+    (No decorator: between a class and its subclass it would hide the subclass's arguments from Lightning.)
+    """
+    known = annotations_of(cls.__init__)
+    wrong = [line for name in known for line in value_problem(name, resolved(given[name]), known[name])]
+    if wrong:
+        raise UserError("\n".join(f"{cls.__name__}: {line}" for line in wrong))
 
 
 @functools.cache

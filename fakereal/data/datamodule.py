@@ -13,6 +13,7 @@ from pydantic import Field
 from torch.utils.data import DataLoader
 
 from fakereal import CLASSES
+from fakereal.config.schema import refuse_wrong_values
 from fakereal.data.channels import channel_statistics
 from fakereal.data.draws import uniforms
 from fakereal.data.folder_names import SPLIT_NAMES
@@ -37,7 +38,8 @@ class ImageDataModule(L.LightningDataModule):
     in test; the other images stay where they are.
 
     Its loaders are made for a Lightning Trainer, which names the epoch and calls the hooks that augment on the device.
-    In a loop of your own call `loader.sampler.set_epoch(epoch)` before each epoch; there is no augmentation.
+    In a loop of your own call `setup("fit")` first, `loader.sampler.set_epoch(epoch)` before each epoch, and to augment
+    `augment(batch["image"], uniforms(seed, epoch, batch["index"], augment.count))` (`fakereal.data.draws`).
     """
 
     need_both = True  # classes; what only looks at images sets it to False
@@ -57,10 +59,11 @@ class ImageDataModule(L.LightningDataModule):
         drop_duplicates: bool = False,
         augment: Augment | None = None,
         resident: bool = False,
-        cache_dir: str | None = None,
+        cache_dir: str | os.PathLike | None = None,
         on_error: Literal["raise", "skip"] = "raise",
         seed: Annotated[int, Field(ge=0)] = 0,
     ):
+        refuse_wrong_values(ImageDataModule, locals())
         super().__init__()
         self.size, self.resize = size, Resize(size, aspect, filter)
         self.batch_size, self.seed, self.on_error, self.resident = batch_size, seed, on_error, resident
@@ -97,6 +100,8 @@ class ImageDataModule(L.LightningDataModule):
             self.images = self.open_images()
         if not self.splits:
             self._refuse_forgetful()
+            self._refuse_taken_name()
+            self._refuse_other_sizes()
             same = (said for said in self.trained if said["images"] == self.images.digest)
             self.settings |= {key: value for key, value in next(same, {}).items() if key in SPLIT}
             rows = self.dealt()
@@ -113,6 +118,22 @@ class ImageDataModule(L.LightningDataModule):
             raise UserError(
                 f"{type(self).__name__}.settings lacks {', '.join(lost)}, so a checkpoint could not say which images "
                 f"it was trained on: add self.settings |= {{{keep}}}"
+            )
+
+    def _refuse_taken_name(self) -> None:
+        """UserError for a class with the name of another that a checkpoint would then be tested on."""
+        from fakereal.data.known import DATA  # which imports this module
+
+        if (name := type(self).__name__) in DATA and not isinstance(self, DATA[name]):
+            raise UserError(f"A checkpoint would take this {name} for fakereal's own: give the class another name.")
+
+    def _refuse_other_sizes(self) -> None:
+        """UserError where the images are not of `size`, to which all that is asked about is resized."""
+        height, width = self.images.gather(np.zeros(1, np.int64)).shape[1:3]
+        if (height, width) != (self.size, self.size):
+            raise UserError(
+                f"The images of {type(self).__name__} are {width} x {height} pixels, and data.size={self.size}: "
+                "open_images must give them in that size, for later images are resized to it."
             )
 
     def refuse_others(self, said: Mapping[str, Any], within_epoch: bool) -> None:

@@ -7,6 +7,7 @@ from hashlib import blake2b, sha256
 import numpy as np
 
 from fakereal.data.folder_names import UNSPLIT
+from fakereal.runtime.errors import UserError
 
 
 class ImageSet:
@@ -53,6 +54,18 @@ class InMemory(ImageSet):
     """
 
     def __init__(self, pixels: np.ndarray, labels: np.ndarray, names: Sequence[str] | None = None):
+        """UserError for arrays of other kinds or lengths, and for other labels."""
+        labels = np.asarray(labels)
+        if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] != 3:
+            raise UserError(f"pixels must be uint8 (N, H, W, 3), not {pixels.dtype} {pixels.shape}.")
+        if labels.shape != pixels.shape[:1] or not np.isin(labels, (0, 1)).all():
+            raise UserError(
+                f"labels must be one of 0 (REAL) and 1 (FAKE) for each of {len(pixels):,} images, not "
+                f"{', '.join(map(str, np.unique(labels)[:5]))} with the shape {labels.shape}."
+            )
+        if names is not None and len(names) != len(pixels):
+            raise UserError(f"{len(names):,} names for {len(pixels):,} images.")
+        labels = labels.astype(np.uint8)
         self.pixels = pixels
         hashes = [blake2b(image, digest_size=16).digest() for image in pixels]
         columns = [("split", "u1"), ("label", "u1"), ("hash", "S16"), ("pixel_hash", "S16")]

@@ -7,6 +7,8 @@ from typing import Annotated, Literal, TypeVar
 import numpy as np
 from pydantic import Field
 
+from fakereal.config.schema import refuse_wrong_values
+
 log = logging.getLogger(__name__)
 BINS = 15
 FEWEST_ALARMS = 5  # on validation, that a limit of false alarms must allow: else its threshold is that of a few images
@@ -44,11 +46,17 @@ class Calibration:
         max_fpr: Annotated[float, Field(gt=0, lt=1)] = 0.01,
         min_images: Annotated[int, Field(ge=1)] = 200,
     ):
+        refuse_wrong_values(Calibration, locals())
         self.temperature, self.threshold = temperature, threshold
         self.max_fpr, self.min_images = max_fpr, min_images
 
     def fit(self, logits: np.ndarray, labels: np.ndarray) -> Fitted:
-        """From logits (N,) and labels (N,) of 0 and 1; a log line where there are too few images."""
+        """From logits (N,) and labels (N,) of 0 and 1; a log line where there are too few images.
+
+        ValueError for logits that are no numbers.
+        """
+        if not np.isfinite(logits).all():
+            raise ValueError("logits must be finite numbers")
         chosen = isinstance(self.threshold, float)
         given, rule = (self.threshold, "given") if chosen else (0.5, "")
         fewest = int(min((labels == 0).sum(), (labels == 1).sum()))

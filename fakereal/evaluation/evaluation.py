@@ -27,11 +27,24 @@ PREVALENCES = (0.1, 0.01)  # of FAKE among what a detector meets; in most test s
 
 @dataclass
 class Evaluation:
-    """Probabilities of FAKE (N,), labels (N,) of 0 and 1, and the threshold that turns one into the other."""
+    """Probabilities of FAKE (N,), labels (N,) of 0 and 1, and the threshold that turns one into the other.
+
+    ValueError for other labels, for what is no probability (logits, nan), and without any image.
+    """
 
     labels: np.ndarray
     probabilities: np.ndarray
     threshold: float
+
+    def __post_init__(self) -> None:
+        self.labels, self.probabilities = np.asarray(self.labels), np.asarray(self.probabilities)
+        shapes = self.labels.shape, self.probabilities.shape
+        if len(set(shapes)) > 1 or self.labels.ndim != 1 or not len(self.labels):
+            raise ValueError(f"labels and probabilities must be (N,) with N > 0, not {shapes[0]} and {shapes[1]}")
+        if not np.isin(self.labels, (0, 1)).all():
+            raise ValueError(f"labels must be 0 (REAL) or 1 (FAKE), not {np.unique(self.labels)[:5]}")
+        if not ((self.probabilities >= 0) & (self.probabilities <= 1)).all():  # nan is neither
+            raise ValueError("probabilities must lie in [0, 1]: of logits, give sigmoid(logits)")
 
     @functools.cached_property
     def predictions(self) -> np.ndarray:

@@ -149,6 +149,11 @@ def load_classifier(path: str | Path, key: str = "ckpt_path") -> Loaded:
     checkpoint = read_checkpoint(path, key)
     try:
         options, known = checkpoint["hyper_parameters"], annotations_of(Classifier)
+        if own := sorted(options.keys() - known.keys()):
+            raise UserError(
+                f"it is of a class of its own, or was altered: Classifier has no {', '.join(own)}. Load it with that "
+                "class, by its load_from_checkpoint."
+            )
         problems = [line for name in options for line in value_problem(name, options[name], known[name])]
         if problems:
             raise UserError(f"it was altered. {problems[0]}")

@@ -11,6 +11,7 @@ from torch import Tensor
 from torchmetrics import CatMetric
 
 from fakereal import CLASSES
+from fakereal.config.schema import refuse_wrong_values
 from fakereal.evaluation.metrics import binary_metrics, training_metrics
 from fakereal.models.backbones import create_backbone, eval_frozen_modules, set_frozen
 from fakereal.models.backbones.names import published_arguments
@@ -37,6 +38,9 @@ class Classifier(L.LightningModule):
     training stays as it is. `optimizer` is called with the parameters, `scheduler` with the optimizer and, where it
     takes them, `total_steps`; it is stepped after each optimizer step, a ReduceLROnPlateau after each validation by
     its loss (with `mode: max` by its accuracy). Neither is needed where nothing is trained.
+
+    Batches are dicts of `image` (B, 3, H, W), `label` (B,) of 0 and 1 and `weight` (B,), the share of each in the loss,
+    in sum 1.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class Classifier(L.LightningModule):
         optimizer: Callable | None = None,
         scheduler: Callable | None = None,
     ):
+        refuse_wrong_values(Classifier, locals())
         super().__init__()
         # Neither weights nor pretrained: a checkpoint loads without a network and without other files.
         self.save_hyperparameters(ignore=["optimizer", "scheduler", "pretrained", "weights", "compile"])
@@ -115,6 +120,8 @@ class Classifier(L.LightningModule):
     def prepared(self, images: Tensor) -> Tensor:
         """What the backbone sees of uint8 images (B, 3, H, W): float32, resized and normalised."""
         options = self.hparams
+        if options.normalization == "dataset":  # not set yet
+            raise UserError('normalization="dataset": call normalize_by with the figures of channel_statistics first.')
         return preprocess(images, self.mean, self.std, options.image_size, options.channels_last)
 
     def answer(self, images: Tensor) -> Tensor:
@@ -130,6 +137,8 @@ class Classifier(L.LightningModule):
     def setup(self, stage: str) -> None:
         if stage != "fit":
             return
+        if self.trainer.datamodule is None:
+            raise UserError("A checkpoint records its images: give fit(..., datamodule=...), no loaders.")
         set_frozen(self.backbone, self.hparams.freeze == "backbone")  # before DDP looks at what has a gradient
         if self.hparams.normalization == "dataset":
             mean, std = self.trainer.datamodule.channel_statistics()
@@ -210,9 +219,7 @@ class Classifier(L.LightningModule):
         return self.val_logits.compute().cpu(), self.val_labels.compute().cpu()
 
     def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        return self.probabilities(batch["image"])
-
-    def predict_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        """Probabilities (B,), of which a callback makes figures: `fakereal.evaluation.evaluation.Evaluation`."""
         return self.probabilities(batch["image"])
 
     def configure_optimizers(self) -> Any:
@@ -236,9 +243,7 @@ class Classifier(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         if (data := self.trainer.datamodule) is None:
-            raise UserError(
-                "A checkpoint records the images it was trained on: give trainer.fit(classifier, datamodule=...)."
-            )
+            raise UserError("A checkpoint records its images: give the Trainer a datamodule.")
         checkpoint["fakereal"] = {
             "format": CHECKPOINT_FORMAT,
             "classes": list(CLASSES),

@@ -13,6 +13,7 @@ import torch
 from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
+from fakereal.config.schema import refuse_wrong_values
 from fakereal.data.transforms import color, geometry
 from fakereal.data.transforms.blur import gaussian_blur
 from fakereal.data.transforms.codecs import reencode
@@ -99,6 +100,7 @@ class Augment(nn.Module):
         erasing: Probability = 0.0,
         erasing_scale: Scale = (0.02, 0.33),
     ) -> None:
+        refuse_wrong_values(Augment, locals())
         super().__init__()
         self.horizontal_flip, self.crop_padding, self.rotation = horizontal_flip, crop_padding, rotation
         self.resized_crop_scale, self.resized_crop_ratio = resized_crop_scale, resized_crop_ratio

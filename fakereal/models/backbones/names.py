@@ -109,7 +109,9 @@ def _of_folder(location: str, name: str) -> tuple[str, dict[str, Any]]:
     folder = Path(location.removeprefix(FOLDER))
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        known = is_model(config["architecture"])
+        if not (known := is_model(config["architecture"])):
+            _import_plugins()
+            known = is_model(config["architecture"])
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise UserError(
             f"`model.backbone={name}` must name a folder with the `config.json` of a timm network: {error!r}."
