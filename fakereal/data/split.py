@@ -33,9 +33,12 @@ def _carved(table: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     return np.ones(len(table), bool) if fraction == 1 else carve(table["label"], table["hash"], fraction, seed)
 
 
-def fingerprints(pixel_hashes: np.ndarray) -> np.ndarray:
-    """Int64 (N,), half of the hashes (N,): of a million images no two others have the same by chance."""
-    return pixel_hashes.astype("S8").view(np.int64)
+def fingerprints(table: np.ndarray) -> np.ndarray:
+    """Int64 (N, 2) of images (N,): half of the hashes of a file, the same at any data.size, and of its pixels.
+
+    Of a million images no two others have the same by chance.
+    """
+    return np.stack([table[name].astype("S8").view(np.int64) for name in ("hash", "pixel_hash")], axis=1)
 
 
 def leaked(table: np.ndarray, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -14,9 +14,13 @@ GAP = 4  # pixels between an image and its overlay
 
 
 def overlay(pixels: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """The image (H, W, 3) uint8 in grey, with its map (H, W) in [0, 1] as colours over it; uint8 (H, W, 3)."""
+    """The image (H, W, 3) uint8 in grey, with its map (H, W) in [0, 1] as colours over it; uint8 (H, W, 3).
+
+    Where the map is nan, for the network did not see it, no colours are.
+    """
     grey = np.asarray(ImageOps.grayscale(Image.fromarray(pixels)), dtype=np.float32)[..., None]
-    return np.rint((1 - STRENGTH) * grey + STRENGTH * coloured(heat)).astype(np.uint8)
+    over = np.where(np.isnan(heat)[..., None], grey, coloured(np.nan_to_num(heat)))
+    return np.rint((1 - STRENGTH) * grey + STRENGTH * over).astype(np.uint8)
 
 
 def coloured(heat: np.ndarray) -> np.ndarray:
@@ -31,21 +35,26 @@ def _palette() -> np.ndarray:
     return (colormaps[COLOURS](np.arange(256))[:, :3] * 255).astype(np.float32)
 
 
-def at_own_size(heat: np.ndarray, resize: Resize, width: int, height: int) -> np.ndarray:
+def at_own_size(
+    heat: np.ndarray, resize: Resize, width: int, height: int, shown: tuple[int, int] | None = None
+) -> np.ndarray:
     """A map (size, size) of what the network saw, as one (height, width) of the image before it was resized.
 
-    What `crop` and `native` cut off is 0; what `pad` added is left out.
+    What `crop` and `native` cut off is nan; what `pad` added is left out. `shown`: width and height of the map, where
+    the image is shown in others than its own.
     """
-    whole = Image.fromarray(heat.astype(np.float32))
+    whole, (wide, high) = Image.fromarray(heat.astype(np.float32)), shown or (width, height)
     if resize.aspect == "pad" and (width, height) != whole.size:
         inner = [max(1, round(side * resize.size / max(width, height))) for side in (width, height)]
         left, top = ((resize.size - side) // 2 for side in inner)
         whole = whole.crop((left, top, left + inner[0], top + inner[1]))
     if resize.aspect in ("squash", "pad"):
-        return np.asarray(whole.resize((width, height), Image.Resampling.BILINEAR))
+        return np.asarray(whole.resize((wide, high), Image.Resampling.BILINEAR))
     side = min(width, height) if resize.aspect == "crop" or resize.enlarges(width, height) else resize.size
-    own = Image.new("F", (width, height))
-    own.paste(whole.resize((side, side), Image.Resampling.BILINEAR), ((width - side) // 2, (height - side) // 2))
+    left, top = round((width - side) // 2 * wide / width), round((height - side) // 2 * high / height)
+    seen = max(1, round(side * wide / width)), max(1, round(side * high / height))
+    own = Image.new("F", (wide, high), float("nan"))
+    own.paste(whole.resize(seen, Image.Resampling.BILINEAR), (left, top))
     return np.asarray(own)
 
 

@@ -20,7 +20,8 @@ READING = (
     "evidence for the class that is explained; for a transformer with a class token, the relevance of its attention "
     "(Chefer et al. 2021). Yellow marks the strongest evidence in that image, however weak, so maps of two images "
     "cannot be compared. A map is no finer than the cells of its layer, and it says where the network looked, not why, "
-    "nor whether it was right: it may be looking at traces of the camera or of compression."
+    "nor whether it was right: it may be looking at traces of the camera or of compression. What the network did not "
+    "see, for it was cut off (data.aspect=crop or native), is left grey."
 )
 
 

@@ -36,7 +36,7 @@ class Distances(NamedTuple):
         width, height = np.array([(image.facts.width, image.facts.height) for image in images]).T
         content = watch.content(batch.pixels) if watch else None
         read = [isinstance(image, Decoded) for _, image in batch.files]
-        return cls(read, distance.reference.far_sizes(width, height), content)
+        return cls(read, distance.far_sizes(width, height), content)
 
     def by(self) -> dict[str, np.ndarray]:
         """`size`, and where they are known `features` and `pixels`: which of the images (N,) lie far; waits for it."""

@@ -18,6 +18,7 @@ IGNORED = (
 )
 OUTPUTS = (".dirpath", ".save_dir")
 READABLE = 6  # settings in the name of a run
+DEFAULT = "(default)"
 
 
 @dataclass(eq=False)
@@ -53,7 +54,9 @@ def value_of(run: Run, key: str) -> Any:
     """What a key was in a run: the choice of a group, a value, or for a node what the command line said."""
     if key in run.choices:
         return run.choices[key]
-    value = run.config.get(key, run.overrides.get(key, "(default)"))
+    value = run.config.get(key, run.overrides.get(key, DEFAULT))
+    if isinstance(value, str) and value.startswith("${") and key not in run.overrides:
+        return DEFAULT  # it follows another key, or the machine
     return json.dumps(value) if isinstance(value, dict | list) else value
 
 

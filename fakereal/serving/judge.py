@@ -116,7 +116,8 @@ class Judge:
             return
         height, width = judged.own.shape[:2]
         whole = size == (width, height) and self.predictor.resize.size == width == height
-        judged.map = overlay(judged.own, heat if whole else at_own_size(heat, self.predictor.resize, width, height))
+        own = heat if whole else at_own_size(heat, self.predictor.resize, *size, (width, height))
+        judged.map = overlay(judged.own, own)
 
 
 def reading(said: Image.Image) -> list[str]:

@@ -45,7 +45,7 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     probabilities = np.stack(collected.members)
     refuse_no_numbers(probabilities, cfg.ckpt_path)
     if distance.reference:
-        far.add_sizes(distance.reference.far_sizes(*data.file_sizes("test")))
+        far.add_sizes(distance.far_sizes(*data.file_sizes("test")))
 
     result = result_of(members, data, probabilities, trained, far, cfg.group_depth)
     entry, look = record_look(Path(cfg.ledger), result.metrics, out)

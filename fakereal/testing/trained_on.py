@@ -16,18 +16,26 @@ log = logging.getLogger(__name__)
 
 
 def rows_of_training(data: ImageDataModule, members: list[Loaded]) -> np.ndarray:
-    """The rows that were train or val of a network, of other images those of the same pixels.
+    """The rows that were train or val of a network, of other images those of the same file or pixels.
 
     And those on which its weights were trained before. Copies of its own rows are not counted: they are leaked.
     """
-    found, own = [np.empty(0, np.int64)], fingerprints(data.images.table["pixel_hash"])
+    found, own = [np.empty(0, np.int64)], fingerprints(data.images.table)
+
+    def known(fingerprints: np.ndarray, among: np.ndarray) -> np.ndarray:
+        return among[np.isin(own[among], fingerprints).any(1)]
+
+    every = np.arange(len(own))
     for member in members:
-        known, before = (np.empty(0, np.int64) if of is None else of for of in (member.trained, member.trained_before))
+        before = np.empty(0, np.int64) if member.trained_before is None else member.trained_before
         if member.data["images"] == data.images.digest:
             dealt = data.dealt(member.data)
-            found += [dealt["train"], dealt["val"]]
-            known, before = known[:0], np.setdiff1d(before, own[np.concatenate(found[-2:])])
-        found.append(np.flatnonzero(np.isin(own, np.concatenate([known, before]))))
+            rows = np.concatenate([dealt["train"], dealt["val"]])
+            before = np.setdiff1d(before, own[rows])
+            found.append(rows if member.trained is None else known(member.trained, rows))  # of no epoch val alone
+        elif member.trained is not None:
+            found.append(known(member.trained, every))
+        found.append(known(before, every))
     return np.concatenate(found)
 
 

@@ -1,5 +1,6 @@
 """The end of a training: best.ckpt is validated once more and calibrated, and its figures are gathered."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,48 +23,53 @@ from fakereal.presentation.plots import reliability_figure, save_png, show_saved
 from fakereal.presentation.rows import write_rows
 from fakereal.runtime.errors import UserError
 from fakereal.training.callbacks import Throughput
-from fakereal.training.checkpoints import AtomicCheckpointIO, BestCheckpoint, load_best
+from fakereal.training.checkpoints import AtomicCheckpointIO, BestCheckpoint, keep_untrained, load_best
 from fakereal.training.figures import tensorboard_of
-from fakereal.training.seen import ValidationFeatures
+from fakereal.training.seen import TrainedBefore, ValidationFeatures
 
 
 def best_metrics(
-    trainer: L.Trainer, classifier: Classifier, calibration: Calibration | None, out: Path
+    trainer: L.Trainer, classifier: Classifier, data: ImageDataModule, calibration: Calibration | None, out: Path
 ) -> dict[str, Any]:
     """The figures of best.ckpt, at threshold 0.5 and calibrated, and what the run cost.
 
     Temperature, threshold and the distance of images from these are fitted here, on validation, and kept in best.ckpt.
+    Of a network that was not trained best.ckpt is written here.
     """
     checkpoints = next(callback for callback in trainer.callbacks if isinstance(callback, BestCheckpoint))
-    if not checkpoints.best_model_path:
-        raise UserError(
-            "No epoch was validated, so there is no best.ckpt: lower trainer.check_val_every_n_epoch or raise "
-            "trainer.max_epochs."
-        )
-    speed = next((c for c in trainer.callbacks if isinstance(c, Throughput)), None)
-    epochs = trainer.current_epoch
-    best, best_epoch = load_best(checkpoints, classifier)
+    epochs, (best, best_epoch) = trainer.current_epoch, ("", 0)
+    if trainer.max_epochs:
+        if not checkpoints.best_model_path:
+            raise UserError(
+                "No epoch was validated, so there is no best.ckpt: lower trainer.check_val_every_n_epoch or raise "
+                "trainer.max_epochs."
+            )
+        best, best_epoch = load_best(checkpoints, classifier)
     # An averaging callback would swap its last average in for the weights of best.ckpt.
     trainer.callbacks = [callback for callback in trainer.callbacks if not isinstance(callback, WeightAveraging)]
     loggers, trainer.loggers = trainer.loggers, []  # the curves are complete: no point is added to them
     with watched(classifier) as inputs:
-        seen = ValidationFeatures(len(trainer.datamodule.splits["val"]), inputs)
+        seen = ValidationFeatures(inputs)
         trainer.callbacks.append(seen)
-        [figures] = trainer.validate(classifier, datamodule=trainer.datamodule, verbose=False)
+        [figures] = trainer.validate(classifier, datamodule=data, verbose=False)
     trainer.loggers = loggers
 
+    best = best or keep_untrained(checkpoints, trainer)
     logits, labels = (values.numpy() for values in classifier.validated())
     fitted = calibration.fit(logits, labels) if calibration else Fitted()
     classifier.temperature, classifier.threshold = fitted.temperature, fitted.threshold
-    reference = seen.reference(trainer.datamodule)
+    used = ("train", "val") if trainer.max_epochs else ("val",)
+    reference = seen.reference(data, used[0])
     if trainer.is_global_zero:
         points = operating_points(labels, sigmoid(logits / fitted.temperature))
-        keep(fitted, points, reference, fingerprints_of(trainer.datamodule), best)
+        keep(fitted, points, reference, fingerprints_of(data, used), best)
         (out / "operating_points.csv").unlink(missing_ok=True)  # of a training before
         if points:
             write_rows(out / "operating_points.csv", points)
         draw(trainer, logits, labels, fitted, out)
     trainer.strategy.barrier()
+    before = next((callback.count for callback in trainer.callbacks if isinstance(callback, TrainedBefore)), 0)
+    speed = next((callback for callback in trainer.callbacks if isinstance(callback, Throughput)), None)
     cost = {}
     if speed and speed.seconds:
         cost = {"train_seconds": speed.seconds, "images_per_second": speed.images / speed.seconds}
@@ -71,6 +77,7 @@ def best_metrics(
         **validation_figures(logits, labels, fitted),
         # Not the loss: of certain mistakes the tests' log-loss, and with it the interval, stays finite.
         **{name: value for name, value in figures.items() if name.startswith("val/") and name != "val/loss"},
+        **({"val/trained_on_before": before} if before else {}),
         "epochs": epochs,
         **cost,
         "parameters": sum(parameter.numel() for parameter in classifier.parameters()),
@@ -102,10 +109,10 @@ def validation_figures(logits: np.ndarray, labels: np.ndarray, fitted: Fitted) -
     return raw | calibrated | chosen
 
 
-def fingerprints_of(data: ImageDataModule) -> torch.Tensor:
-    """Of the images of train and val, by which a test knows them wherever they lie; int64, sorted."""
-    rows = np.concatenate([data.splits[name].rows for name in ("train", "val")])
-    return torch.from_numpy(np.unique(fingerprints(data.images.table["pixel_hash"][rows])))
+def fingerprints_of(data: ImageDataModule, names: Sequence[str]) -> torch.Tensor:
+    """Of the images of some splits, by which a test knows them wherever they lie; int64, sorted."""
+    rows = np.concatenate([data.splits[name].rows for name in names])
+    return torch.from_numpy(np.unique(fingerprints(data.images.table[rows])))
 
 
 def keep(fitted: Fitted, points: list[OperatingPoint], reference: Reference, trained: torch.Tensor, path: str) -> None:

@@ -245,16 +245,16 @@ def _go_on(run: Path) -> str:
         return f'the same command and "hydra.run.dir={run}" ckpt_path=last'
 
 
-def keep_untrained(trainer: L.Trainer) -> None:
-    """best.ckpt where there is no epoch: of the weights as they came."""
-    best = next(callback for callback in trainer.callbacks if isinstance(callback, BestCheckpoint))
-    best.best_model_path = str(Path(best.dirpath) / "best.ckpt")
-    trainer.save_checkpoint(best.best_model_path)
+def keep_untrained(checkpoint: BestCheckpoint, trainer: L.Trainer) -> str:
+    """best.ckpt, by its path, where there was no epoch: of the weights as they came, with no training to go on with."""
+    path = Path(checkpoint.dirpath) / "best.ckpt"
+    trainer.save_checkpoint(path, weights_only=True)
+    return str(path)
 
 
 def load_best(checkpoint: ModelCheckpoint, classifier: L.LightningModule) -> tuple[str, int]:
-    """Puts the weights of the best checkpoint into the classifier; its path and epoch, from 1 (0: untrained)."""
+    """Puts the weights of the best checkpoint into the classifier; its path and epoch, counted from 1."""
     path = checkpoint.best_model_path
     best = torch.load(path, map_location="cpu", weights_only=True)
     classifier.load_state_dict(best["state_dict"])
-    return str(path), best["epoch"] + 1 if best["global_step"] else 0
+    return str(path), best["epoch"] + 1

@@ -1,5 +1,6 @@
 """Trainings that cannot go well, refused before they begin."""
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,10 +18,13 @@ from fakereal.data.known import refuse_no_images
 from fakereal.models.backbones.layers import classifiers
 from fakereal.models.backbones.weights import read_weights
 from fakereal.models.classifier import Classifier
+from fakereal.models.ensemble import PREPROCESSING
 from fakereal.runtime.errors import UserError
+from fakereal.runtime.text import printable
 from fakereal.sweeps.jobs import in_sweep
 from fakereal.training.checkpoints import BestCheckpoint
 
+log = logging.getLogger(__name__)
 SEVERAL = re.compile(r"(data/augment|data|model|optimizer|scheduler|trainer)=\[\s*([^,\]]+?)\s*,")
 
 
@@ -87,10 +91,35 @@ def refuse_without_best(callbacks: Sequence[Callback]) -> None:
         )
 
 
+def compare_reading(cfg: DictConfig, start: Mapping[str, Any]) -> None:
+    """Warns where images are made small in other ways than for the training that gives the weights.
+
+    UserError where these are then not trained: `start` is their checkpoint.
+    """
+    images, options = start["fakereal"]["data"], start["hyper_parameters"]
+    theirs = {f"data.{key}": images[key] for key in PREPROCESSING} | {
+        f"model.{key}": options[key] for key in ("image_size", "tta") if key in options
+    }
+    own = {key: OmegaConf.select(cfg, key) for key in theirs}
+    other = {key: value for key, value in theirs.items() if own[key] != value}
+    if not other:
+        return
+    said, here = (" ".join(f"{key}={printable(part[key])}" for key in other) for part in (theirs, own))
+    if cfg.trainer.max_epochs or set(other) == {"model.tta"}:
+        log.warning("init_from=%s was trained with %s; here: %s", cfg.init_from, said, here)
+    else:
+        raise UserError(
+            f"init_from={cfg.init_from} was trained with {said}, and with trainer.max_epochs=0 its weights stay as "
+            f"they are: give {said} (not {here})."
+        )
+
+
 def refuse_random_head(classifier: Classifier, weights: str | None, pretrained: bool) -> None:
     """Of what is not trained here, the classifier must have been elsewhere: its weights are in the file given."""
     tensors = read_weights(weights).values() if weights else ()
     own = [parameter for head in classifiers(classifier.backbone) for parameter in head.parameters()]
+    if classifier.hparams.normalization == "dataset":
+        raise UserError("trainer.max_epochs=0: give model.normalization as the weights were trained with.")
     published = pretrained and not weights and classifier.backbone.pretrained_cfg.get("num_classes") == 1
     if not published and not all(any(torch.equal(part, other.to(part)) for other in tensors) for part in own):
         raise UserError(

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from fakereal.config.build import build, build_all
 from fakereal.config.schema import check
-from fakereal.models.checkpoint import ever_trained, load_weights, read_checkpoint
+from fakereal.models.checkpoint import ever_trained, file_digest, load_weights, read_checkpoint
 from fakereal.models.classifier import Classifier
 from fakereal.runs.provenance import provenance
 from fakereal.runtime.environment import prepare
@@ -22,11 +22,11 @@ from fakereal.runtime.text import printable
 from fakereal.sweeps.jobs import in_sweep
 from fakereal.training.averaging import SyncBatchNorm
 from fakereal.training.best import best_metrics
-from fakereal.training.checkpoints import keep_untrained
 from fakereal.training.figures import build_loggers, log_hparams, show_gallery, tensorboard_of
 from fakereal.training.launched import ending_together
 from fakereal.training.profiling import profiler_of, skip_idle_hooks
 from fakereal.training.refusals import (
+    compare_reading,
     refuse,
     refuse_fewer_epochs,
     refuse_random_head,
@@ -35,6 +35,7 @@ from fakereal.training.refusals import (
     refuse_thawing_in_ddp,
     refuse_without_best,
 )
+from fakereal.training.seen import TrainedBefore
 from fakereal.training.spawned import in_ranks, ranks_to_start
 from fakereal.training.summary import print_summary
 
@@ -65,7 +66,7 @@ def train_here(cfg: DictConfig) -> dict[str, Any]:
     without = {"pretrained": False, "weights": None} if resume or cfg.init_from else {}
     if resume and cfg.model.get("normalization") == "dataset":  # the same images: not gone through again
         without["normalization"] = checkpoint["hyper_parameters"].get("normalization", "dataset")
-    trains = cfg.trainer.max_epochs > 0
+    trains, begun = cfg.trainer.max_epochs > 0, weights_of(cfg)
     scheduler = build(cfg.scheduler) if trains else None  # of no steps
     classifier = build(cfg.model, optimizer=build(cfg.optimizer), scheduler=scheduler, **without)
     give_weights(classifier, cfg, resume, checkpoint)
@@ -77,7 +78,7 @@ def train_here(cfg: DictConfig) -> dict[str, Any]:
     # Lightning refuses to run with what has no logger to write to, and with a bar that is not wanted.
     idle = (*([] if loggers else [LearningRateMonitor]), *([] if cfg.trainer.enable_progress_bar else [ProgressBar]))
     idle += () if trains else (WeightAveraging,)
-    callbacks = [callback for callback in callbacks if not isinstance(callback, idle)]
+    callbacks = [TrainedBefore(), *(callback for callback in callbacks if not isinstance(callback, idle))]
     calibration = build(cfg.calibration)
     # Which algorithms are fastest may be others each time; and PyTorch then passes over `deterministic`.
     given = {"benchmark": False} if cfg.trainer.deterministic else {}
@@ -89,14 +90,14 @@ def train_here(cfg: DictConfig) -> dict[str, Any]:
     refuse_sync_batchnorm_on_cpu(cfg.trainer, trainer.strategy)
 
     with explained_out_of_memory(data.batch_size, classifier.hparams.image_size), ending_together(trainer):
-        trainer.fit(classifier, datamodule=data, ckpt_path=resume)
-        if not trains:
+        if trains:
+            trainer.fit(classifier, datamodule=data, ckpt_path=resume)
+        else:
             log.info("trainer.max_epochs=0: the network is not trained, but measured and calibrated on validation")
-            keep_untrained(trainer)
-        metrics = best_metrics(trainer, classifier, calibration, out)
+        metrics = best_metrics(trainer, classifier, data, calibration, out)
     log_hparams(trainer, hparams(cfg), metrics)
     if trainer.is_global_zero:
-        write_json(out / "provenance.json", provenance(trainer, data, list(HydraConfig.get().overrides.task)))
+        write_json(out / "provenance.json", provenance(trainer, data, list(HydraConfig.get().overrides.task)) | begun)
         write_json(out / "metrics.json", metrics)
         show_gallery(trainer, classifier)
         print_summary(cfg, metrics, out)
@@ -136,7 +137,10 @@ def give_weights(
         load_weights(classifier, checkpoint, resume, "ckpt_path")
     elif cfg.init_from:
         start = read_checkpoint(cfg.init_from, "init_from")
+        compare_reading(cfg, start)
         if not cfg.trainer.max_epochs:  # pixels are normalised as those weights were trained
+            if any(word.startswith("model.normalization=") for word in HydraConfig.get().overrides.task):
+                log.warning("model.normalization= is not used: it stays as the weights of init_from= were trained")
             classifier.normalize_by(start["hyper_parameters"]["normalization"])
         own = {name: getattr(classifier, name) for name in ("mean", "std", "pos_weight")}  # this run's config
         load_weights(classifier, start | {"state_dict": start["state_dict"] | own}, cfg.init_from, "init_from")
@@ -145,6 +149,14 @@ def give_weights(
             log.warning("init_from=%s does not say which images it was trained on: no test can tell", cfg.init_from)
     elif not cfg.trainer.max_epochs:
         refuse_random_head(classifier, cfg.model.get("weights"), cfg.model.get("pretrained"))
+
+
+def weights_of(cfg: DictConfig) -> dict[str, Any]:
+    """`weights`, the name and digest of the file that the weights of a training come from; empty without one."""
+    path = cfg.init_from or cfg.model.get("weights")
+    if not path or not (file := Path(path).expanduser()).is_file():  # it may be gone when a training is resumed
+        return {}
+    return {"weights": {"file": file.name, "sha256": file_digest(file)}}
 
 
 def hparams(cfg: DictConfig) -> dict[str, Any]:

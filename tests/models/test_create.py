@@ -158,6 +158,8 @@ def trained() -> torch.nn.Module:
             "state_dict": {f"backbone.{key}": value for key, value in state.items()} | {"mean": torch.zeros(3)},
             "hyper_parameters": {"lr": 0.1},
         },
+        lambda state: {"netD": state, "optimizer": {"state": {}, "param_groups": [{"lr": 0.1}]}, "step": 3},
+        lambda state: {"model_state_dict": {f"net.encoder.{key}": value for key, value in state.items()}},
     ],
 )
 def test_weights_round_trip(trained, wrap, tmp_path, caplog):
@@ -242,6 +244,11 @@ def test_weights_that_fit_but_for_some_tensors(trained, tmp_path):
 class Malicious:
     def __reduce__(self):
         return exec, ("raise SystemExit('code of the file was run')",)
+
+
+def test_of_several_networks_in_a_file_none_is_guessed(trained, tmp_path):
+    torch.save({"netG": trained.state_dict(), "netD": trained.state_dict()}, tmp_path / "weights.pth")
+    fails(r"several networks: netD, netG", "test_resnet", weights=str(tmp_path / "weights.pth"))
 
 
 def test_weights_with_code_are_not_run(tmp_path):

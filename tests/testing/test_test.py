@@ -129,7 +129,9 @@ def test_images_that_the_weights_were_trained_on_before_are_known(run, quick, tm
     assert run("train", *quick, "data.split_seed=5", "hydra.run.dir=first").code == 0
     for name, more in {"elsewhere": "data.content_seed=1", "resplit": "data.split_seed=0"}.items():
         words = (f"init_from={best['first']}", more, f"hydra.run.dir={name}")
-        assert run("train", *quick, *words).code == 0
+        done = run("train", *quick, *words)
+        assert done.code == 0
+        assert ("of the 16 validation images were trained or validated on" in done.text) == (name == "resplit")
         resumed = run("train", *quick, *words, "ckpt_path=last", "trainer.max_epochs=2", "scheduler=constant")
         assert resumed.code == 0 and "does not say which" not in resumed.text, resumed.text
     tests = {"elsewhere": ("data=synthetic", "data.count=200", "data.test_fraction=1"), "resplit": ()}
@@ -141,12 +143,31 @@ def test_images_that_the_weights_were_trained_on_before_are_known(run, quick, tm
         metrics[name] = json.loads((tmp_path / f"of_{name}" / "metrics.json").read_text())
     assert (metrics["elsewhere"]["test/images"], metrics["elsewhere"]["test/seen_in_training"]) == (200, 160)
     assert 20 < metrics["resplit"]["test/seen_in_training"] < metrics["resplit"]["test/images"] == 40
+    validated = json.loads((tmp_path / "resplit" / "metrics.json").read_text())
+    assert 8 < validated["val/trained_on_before"] <= validated["val/images"] == 16
+    assert "val/trained_on_before" not in json.loads((tmp_path / "elsewhere" / "metrics.json").read_text())
 
     last = best["elsewhere"].with_name("last.ckpt")
     unknown = run("train", *quick, f"init_from={last}", "hydra.run.dir=unknown")
     assert unknown.code == 0 and "last.ckpt does not say which images it was trained on" in unknown.text
     again = torch.load(tmp_path / "unknown" / "checkpoints" / "best.ckpt", weights_only=True)["fakereal"]
     assert len(again["trained_before"]) == 160, "of the training before that"
+
+
+def test_files_of_training_are_known_at_another_size(run, quick, image_tree, tmp_path):
+    tree = image_tree(tmp_path / "tree", 40, side=48, splits=())
+    words = [word for word in quick if not word.startswith("data")] + ["data=folder", f"data.root={tree}"]
+    assert run("train", *words, "data.size=32", "hydra.run.dir=first").code == 0
+    first = tmp_path / "first" / "checkpoints" / "best.ckpt"
+    again = ("data.size=40", "data.split_seed=7", f"init_from={first}", "hydra.run.dir=again")
+    assert run("train", *words, *again).code == 0
+    second = tmp_path / "again" / "checkpoints" / "best.ckpt"
+    done = run("test", f"ckpt_path={second}", "trainer.accelerator=cpu", "hydra.run.dir=tested")
+    assert done.code == 0 and "of the 16 test images were trained or validated on" in done.text, done.text
+    other = ("data=folder", f"data.root={tree}", "data.test_fraction=1", "hydra.run.dir=all")
+    assert run("test", f"ckpt_path={second}", "trainer.accelerator=cpu", *other).code == 0
+    metrics = json.loads((tmp_path / "all" / "metrics.json").read_text())
+    assert metrics["test/images"] == 80 and metrics["test/seen_in_training"] > 64, "of both trainings"
 
 
 def test_extra_keys_of_the_trainer_shorten_no_test_and_old_figures_go(run, checkpoint, tmp_path):

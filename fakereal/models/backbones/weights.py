@@ -3,8 +3,8 @@
 import inspect
 import logging
 import os
-import re
 import sys
+from collections import Counter
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -21,7 +21,6 @@ log = logging.getLogger(__name__)
 
 # What training programs wrap a network's tensors in; averaged weights, where there are any, come first.
 _WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model")
-_PREFIX = re.compile(r"^(?:module\.|_orig_mod\.|model\.|backbone\.)+")
 
 
 def read_weights(path: str) -> dict[str, Tensor]:
@@ -52,13 +51,24 @@ def read_weights(path: str) -> dict[str, Tensor]:
 
 
 def _tensors(content: Any, path: str) -> dict[str, Tensor]:
-    if isinstance(content, dict):
-        content = next((content[key] for key in _WRAPPERS if isinstance(content.get(key), dict)), content)
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+    if isinstance(content, dict) and not _named(content):
+        inside = {str(key): value for key, value in content.items() if _named(value)}
+        wrapped = next((key for key in _WRAPPERS if key in inside), None)
+        if wrapped is None and len(inside) > 1:
+            raise UserError(
+                f"`model.weights={path}` holds the tensors of several networks: {_first(sorted(inside))}. Save one of "
+                "them alone."
+            )
+        content = inside[wrapped] if wrapped else next(iter(inside.values()), None)
+    if not _named(content):
         raise UserError(
             f"`model.weights={path}` does not hold the tensors of a network by name: save its `state_dict()`."
         )
     return content
+
+
+def _named(content: Any) -> bool:
+    return isinstance(content, dict) and bool(content) and all(isinstance(value, Tensor) for value in content.values())
 
 
 def load_weights(
@@ -66,7 +76,7 @@ def load_weights(
 ) -> None:
     """Load tensors into a timm network, whose classifier alone may be missing or of another shape.
 
-    Prefixes of wrappers (`module.`, `backbone.`, ...) are taken off, and timm's own conversion is applied where
+    Prefixes of wrappers are taken off, and timm's own conversion is applied where
     the network's module has one: it resizes positional embeddings and renames the tensors of original releases.
 
     Args:
@@ -105,13 +115,14 @@ def load_weights(
 
 
 def _without_prefix(state: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors with the prefix of a wrapper taken off, if more of their names then fit the network.
-
-    Of a whole LightningModule's tensors those of its `backbone` are kept.
-    """
-    inner = {key: value for key, value in state.items() if key.split(".", 1)[0] == "backbone"} or state
-    bare = {_PREFIX.sub("", key): value for key, value in inner.items()}
-    return bare if len(bare.keys() & own.keys()) > len(state.keys() & own.keys()) else state
+    """The tensors whose names begin with what stands before most that fit the network (`module.`, say), without it."""
+    parts = (key.split(".") for key in state)
+    starts = ((".".join(names[:at]), ".".join(names[at:])) for names in parts for at in range(len(names)))
+    found = Counter(start for start, rest in starts if rest in own)
+    if not found or found[""] == max(found.values()):
+        return state
+    start = f"{found.most_common(1)[0][0]}."
+    return {key.removeprefix(start): value for key, value in state.items() if key.startswith(start)}
 
 
 def _convert(backbone: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -43,6 +44,10 @@ class DistanceFromTraining:
     @property
     def reference(self) -> Reference | None:
         return self.member.reference if self.member else None
+
+    def far_sizes(self, width: np.ndarray, height: np.ndarray) -> np.ndarray:
+        """Which files (N,) have sizes that the network was not trained on; where `reference` is known."""
+        return self.reference.far_sizes(width, height, self.member.resize)
 
     @contextmanager
     def watching(self) -> Iterator["Watch | None"]:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from fakereal.data.pixel_statistics import colour_moments, power_spectrum, to_grey
+from fakereal.data.store.decode import Resize
 from fakereal.models.distance.gaussian import Gaussian, fit_gaussian
 
 DIRECTIONS = 32  # of features: 64 or all separate no better, and 2,048 features stay 0.3 MB
@@ -51,20 +52,25 @@ class Reference:
         """Whether there were images enough to fit distances to."""
         return self.features is not None
 
-    def far_sizes(self, width: np.ndarray, height: np.ndarray) -> np.ndarray:
-        """Which files (N,) are much smaller, larger or longer than those of training."""
+    def far_sizes(self, width: np.ndarray, height: np.ndarray, resize: Resize) -> np.ndarray:
+        """Which files (N,) are much smaller, larger or longer than those of training, or alone are enlarged."""
         width, height = np.asarray(width, np.float64), np.asarray(height, np.float64)
         side, aspect = np.sqrt(width * height), np.maximum(width, height) / np.minimum(width, height)
         odd = (side < self.sides[0] / SIDE_FACTOR) | (side > self.sides[-1] * SIDE_FACTOR)
-        return odd | (aspect > self.aspects[-1] * ASPECT_FACTOR)
+        odd |= aspect > self.aspects[-1] * ASPECT_FACTOR
+        if resize.aspect == "native" and self.sides[0] >= resize.size:  # which leaves others as they are
+            odd |= resize.enlarges(width, height)
+        return odd
 
     def usual_sizes(self) -> str:
         """Sizes and shapes of the files of training, in words."""
         low, _, high = self.sides
-        sides = f"{low:,.0f}" if round(low) == round(high) else f"{low:,.0f} to {high:,.0f}"
+        sides = f"{low:,.0f} px a side"
+        if round(low) != round(high):
+            sides = f"{low:,.0f} to {high:,.0f} px a side, as the root of the area"
         longest = self.aspects[-1]
         shape = f"up to {longest:.2f} times as long as wide" if longest > 1.005 else "square"
-        return f"{sides} px a side, {shape}"
+        return f"{sides}, {shape}"
 
     def plain(self) -> dict[str, Any]:
         """Plain values and tensors, as a checkpoint has them."""

@@ -7,6 +7,7 @@ from scipy.spatial.distance import mahalanobis
 
 from fakereal.auditing.pixels import pixel_facts
 from fakereal.data.image_set import InMemory
+from fakereal.data.store.decode import Resize
 from fakereal.models.distance.gaussian import Gaussian, fit_gaussian
 from fakereal.models.distance.reference import FEWEST, Reference, fit_reference, pixel_statistics
 
@@ -63,8 +64,17 @@ def test_sizes_are_judged_by_those_of_training():
     wide = Reference([100.0, 200.0, 400.0], [1.0, 1.3, 1.5], None, None)
     small = Reference([32.0, 32.0, 32.0], [1.0, 1.0, 1.0], None, None)
     sizes = np.array([(400, 300), (3000, 2000), (40, 40), (300, 100), (100, 300), (32, 32), (64, 64), (65, 65)]).T
-    assert wide.far_sizes(*sizes).tolist() == [False, True, True, True, True, True, False, False]
-    assert small.far_sizes(*sizes).tolist() == [True, True, False, True, True, False, False, True]
+    whole = Resize(32)
+    assert wide.far_sizes(*sizes, whole).tolist() == [False, True, True, True, True, True, False, False]
+    assert small.far_sizes(*sizes, whole).tolist() == [True, True, False, True, True, False, False, True]
+
+
+def test_what_alone_is_enlarged_is_far_in_size():
+    cut, sizes = Reference([150.0, 190.0, 230.0], [1.0, 1.1, 1.2], None, None), np.array([(200, 120), (128, 128)]).T
+    assert cut.far_sizes(*sizes, Resize(128, "native")).tolist() == [True, False]
+    assert cut.far_sizes(*sizes, Resize(128, "crop")).tolist() == [False, False]
+    enlarged_too = Reference([90.0, 120.0, 230.0], [1.0, 1.1, 1.7], None, None)
+    assert enlarged_too.far_sizes(*sizes, Resize(128, "native")).tolist() == [False, False]
 
 
 def test_it_is_kept_as_plain_values_and_not_fitted_to_few_images(tmp_path):
