@@ -57,7 +57,9 @@ class StudySweeper(Sweeper):
             from fakereal.runtime.errors import installing
 
             raise HydraException(f"{error}: {installing('sweep')} brings Optuna.") from None
+        from fakereal.sweeps.jobs import refuse_equal_jobs
         from fakereal.tuning.search import search
 
+        refuse_equal_jobs(arguments)
         words = [f"{key}={value}" for key, value in self.params.items()] + arguments
         return search(self.config, words, self.context.config_loader, self.launcher)

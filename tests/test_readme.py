@@ -1,6 +1,7 @@
 """The README's commands, and the wheel without its checkout."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -79,3 +80,9 @@ def test_the_wheel_carries_the_configuration_and_runs_without_the_checkout(tmp_p
     assert 'pip install "fakereal[app]"' in said, "there is no checkout to install from"
     config = (tmp_path / "out" / ".hydra" / "hydra.yaml").read_text()
     assert str(tmp_path / "site" / "fakereal" / "conf") in config
+
+
+def test_each_module_that_the_readme_names_is_there():
+    named = set(re.findall(r"`((?:fakereal|tests|conf)/[\w/.]+?\.(?:py|yaml))`", (ROOT / "README.md").read_text()))
+    assert len(named) > 10
+    assert not [name for name in sorted(named) if "NAME" not in name and not (ROOT / name).is_file()]

@@ -48,13 +48,13 @@ def export(cfg: DictConfig) -> None:
     path = out / f"model{ending}"
     asked = ask_members(members)
     wanted = answers(asked, images)
+    which = f"{len(images):,} {'given' if cfg.images else 'generated'} images"
+    precision = ""
+    if cfg.format != "safetensors":  # which the other commands take; before an export alters the networks
+        precision = in_own_precision(asked, images, wanted, described.threshold, which)
     write(members, described, path)
     difference = compare(ask(path), images, wanted, path)
-    which = f"{len(images):,} {'given' if cfg.images else 'generated'} images"
     log.info("Compared on %s: probabilities differ by %.1e at most", which, difference)
-    precision = ""
-    if cfg.format != "safetensors":  # which the other commands take
-        precision = in_own_precision(asked, images, wanted, described.threshold, which)
     if precision:
         log.info(precision)
     card = write_card(out, path, members, described, precision, cfg.tests, cfg.license)

@@ -42,7 +42,9 @@ def step(
     factor: Fraction = 0.1,
 ) -> LambdaLR:
     """Times `factor` at each milestone, given as a fraction of the run (He et al. 2016: 0.5 and 0.75)."""
-    return _warmed(optimizer, total_steps, warmup, partial(_stairs, tuple(milestones), factor))
+    # As shares of what follows the warm-up, which is what a schedule is told.
+    after = tuple((milestone - warmup) / max(1 - warmup, 1e-9) for milestone in milestones)
+    return _warmed(optimizer, total_steps, warmup, partial(_stairs, after, factor))
 
 
 def _warmed(optimizer: Optimizer, total_steps: int, warmup: float, after: Callable[[float], float]) -> LambdaLR:
@@ -70,7 +72,7 @@ def _half_cosine(final: float, done: float) -> float:
 
 
 def _stairs(milestones: tuple[float, ...], factor: float, done: float) -> float:
-    return factor ** sum(done >= milestone for milestone in milestones)
+    return factor ** sum(done > milestone - 1e-9 for milestone in milestones)
 
 
 def scheduled(

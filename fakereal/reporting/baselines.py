@@ -4,15 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fakereal.config.shell import pasted
+from fakereal.runs.commands import audit_command
 from fakereal.runs.folders import Unusable, expand, read_json, require, results_below
 from fakereal.runs.image_digests import ImageDigests
 from fakereal.runs.trained import LeftOut, Run
 
 FIGURES = tuple(f"{name}{end}" for name in ("accuracy", "auroc") for end in ("", "_low", "_high"))
 REQUIRED = tuple(f"val/{name}" for name in ("images", "loss", *FIGURES))
-# What of the data changes nothing for an audit, which looks at all images and trains on none.
-OF_TRAINING = ("data.batch_size", "data.resident", "data.seed", "data.drop_duplicates")
 
 
 @dataclass
@@ -44,7 +42,7 @@ def read_baselines(audits: Any, runs: list[Run]) -> tuple[Baselines, list[LeftOu
                 found.append((path.stat().st_mtime, folder, _figures(said)))
         except Unusable as reason:
             left_out.append(LeftOut(str(folder), f"an audit: {reason}"))
-    command = audit_command(runs[0])
+    command = audit_command(runs[0].folder)
     if not found:
         return Baselines(None, {}, command), left_out
     _, folder, figures = max(found, key=lambda item: item[0])
@@ -65,14 +63,5 @@ def _figures(said: dict[str, Any]) -> dict[str, dict[str, Any]]:
         if not isinstance(one, dict) or not isinstance(one.get("title"), str):
             raise Unusable(f"audit.json says nothing about the baseline {name}")
         tested = tuple(f"test/{figure}" for figure in FIGURES) if "test/accuracy" in one else ()
-        require(one, (*REQUIRED, *tested), ())
+        require(one, (*REQUIRED, *tested), (), of="audit.json")
     return figures
-
-
-def audit_command(run: Run) -> str:
-    """The command that audits the images of a run."""
-    words = run.overrides.items()
-    given = {key: value for key, value in words if key.split(".")[0] == "data" and key not in OF_TRAINING}
-    if chosen := run.choices.get("data"):
-        given = {"data": chosen} | given
-    return pasted("python", "-m", "fakereal.audit", *(f"{key}={value}" for key, value in given.items()))

@@ -3,7 +3,7 @@
 import csv
 from collections import Counter, defaultdict
 from statistics import fmean
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fakereal.evaluation.groups import GROUPS_SHOWN
 from fakereal.presentation.content import Block, Chart, Table, Text, percent
@@ -12,6 +12,7 @@ from fakereal.reporting.figures import over_seeds
 from fakereal.reporting.gather import ReportFindings
 from fakereal.runs.settings import label, readable, varied_keys
 from fakereal.runs.tested import Tested, data_of, given
+from fakereal.runs.trained import Run
 from fakereal.runtime.text import printable
 
 TESTS_SHOWN = 24
@@ -24,8 +25,9 @@ ABOUT = (
 
 
 class Row(NamedTuple):
-    """A test: of which settings (but the seed), whose, balanced accuracy by group, accuracy of groups of one class."""
+    """A test: of which run and settings (but the seed), whose, balanced accuracy by group, accuracy of one class's."""
 
+    run: Run | None
     settings: str
     label: str
     balanced: dict[str, float]
@@ -35,18 +37,18 @@ class Row(NamedTuple):
 
 def groups_blocks(found: ReportFindings) -> list[Block]:
     """For each set of images that tests gave figures by group of: a heat map and a table, tests by groups."""
-    sets: list[list[tuple[str, str, Tested]]] = []
-    for settings, whose, test in _labelled(found):
-        alike = next((tests for tests in sets if _comparable(tests[0][2], test)), None)
+    sets: list[list[tuple[Run | None, str, str, Tested]]] = []
+    for labelled in _labelled(found):
+        alike = next((tests for tests in sets if _comparable(tests[0][-1], labelled[-1])), None)
         if alike is None:
             sets.append(alike := [])
-        alike.append((settings, whose, test))
+        alike.append(labelled)
     blocks: list[Block] = []
     for number, tests in enumerate(sets):
         rows = [Row(*names, *read_groups(test), test.seen) for *names, test in tests]
         rows = [row for row in rows if row.balanced or row.alone]
         if len({name for row in rows for name in {**row.balanced, **row.alone}}) > 1:
-            blocks += _matrix(rows, data_of(tests[0][2]), f"groups_{number}")
+            blocks += _matrix(rows, data_of(tests[0][-1]), f"groups_{number}")
     return [Text(ABOUT), *blocks] if blocks else []
 
 
@@ -76,8 +78,8 @@ def read_groups(test: Tested) -> tuple[dict[str, float], dict[str, float]]:
     return (balanced, alone) if all(0 <= value <= 1 for value in (*balanced.values(), *alone.values())) else ({}, {})
 
 
-def _labelled(found: ReportFindings) -> list[tuple[str, str, Tested]]:
-    """Every test of the runs, the best run first, of ensembles, and of runs on other data: of what, whose, the test."""
+def _labelled(found: ReportFindings) -> list[tuple[Run | None, str, str, Tested]]:
+    """Every test of the runs, the best run first, of ensembles, and of runs on other data, with settings and label."""
     others = found.tests.of_others
     runs = [*found.runs, *dict.fromkeys(run for run, _ in others)]
     keys = varied_keys(runs)
@@ -93,11 +95,11 @@ def _labelled(found: ReportFindings) -> list[tuple[str, str, Tested]]:
     tests = [(run, test) for run, test in found.tests.of_run.items()]
     tests += [(run, test) for run, test, _ in found.tests.elsewhere if run]
     tests.sort(key=lambda held: place[held[0]])
-    labelled = [(plain[run], f"{found.ref(run)} {named[run]}", test) for run, test in tests]
-    labelled += [("", found.ref(test), test) for test in found.tests.ensembles]
-    labelled += [("", "ensemble", test) for run, test, _ in found.tests.elsewhere if not run]
-    labelled += [(plain[run], named[run], test) for run, test in others]
-    return [(settings, f"{whose} {given(test, 'threshold=')}".strip(), test) for settings, whose, test in labelled]
+    labelled = [(run, plain[run], f"{found.ref(run)} {named[run]}", test) for run, test in tests]
+    labelled += [(None, "", found.ref(test), test) for test in found.tests.ensembles]
+    labelled += [(None, "", "ensemble", test) for run, test, _ in found.tests.elsewhere if not run]
+    labelled += [(run, plain[run], named[run], test) for run, test in others]
+    return [(*of, f"{whose} {given(test, 'threshold=')}".strip(), test) for *of, whose, test in labelled]
 
 
 def _matrix(rows: list[Row], data: str, name: str) -> list[Block]:
@@ -140,15 +142,18 @@ def _means(rows: list[dict[str, float]]) -> dict[str, float]:
 
 
 def _over_seeds(rows: list[Row], values: list[list[float | None]]) -> list[list[str]]:
-    """A row of cells for each settings that several seeds were tested of: mean and standard deviation."""
-    alike: dict[str, list[list[float | None]]] = defaultdict(list)
-    for row, line in zip(rows, values, strict=True):
-        if row.settings:
-            alike[row.settings].append(line)
+    """A row of cells for each settings that several seeds were tested of: mean and standard deviation.
+
+    Of two runs with the same seed the newer counts, as in the other tables: they are no independent draws.
+    """
+    alike: dict[str, dict[Any, list[float | None]]] = defaultdict(dict)
+    of_runs = [(row, line) for row, line in zip(rows, values, strict=True) if row.run]
+    for row, line in sorted(of_runs, key=lambda pair: pair[0].run.time):
+        alike[row.settings][row.run.config.get("seed")] = line
     cells = []
     for settings, lines in alike.items():
         if len(lines) > 1:
-            said = [_mean_and_deviation(column) for column in zip(*lines, strict=True)]
+            said = [_mean_and_deviation(column) for column in zip(*lines.values(), strict=True)]
             cells.append([f"{settings}: mean ± standard deviation of {len(lines)}", *said, ""])
     return cells
 

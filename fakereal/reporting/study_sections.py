@@ -35,12 +35,11 @@ def study_blocks(found: ReportFindings) -> list[Block]:
 
 def _read(folder: Path) -> "Study":
     import optuna
-    from optuna.storages.journal import JournalFileBackend, JournalStorage
+
+    from fakereal.tuning.study import open_storage
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
-    [name] = optuna.get_all_study_names(storage)
-    return optuna.load_study(study_name=name, storage=storage)
+    return optuna.load_study(study_name=None, storage=open_storage(None, folder))  # the only one
 
 
 def _blocks(study: "Study", folder: Path, monitor: str, slug: str) -> list[Block]:

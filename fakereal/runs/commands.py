@@ -7,10 +7,13 @@ from fakereal.config.search import SEARCH_KEYS
 from fakereal.config.shell import pasted
 from fakereal.runs.folders import Unusable, read_hydra, read_yaml, words_of
 
+# What of the data changes nothing for an audit, which looks at all images and trains on none.
+OF_TRAINING = ("data.batch_size", "data.resident", "data.seed", "data.drop_duplicates")
+
 
 def resume_command(folder: Path) -> str:
     """What to type to go on with a run that was stopped, also with one job of a sweep alone."""
-    given = {"hydra.mode", "hydra.run.dir", "hydra.sweep.dir", "ckpt_path", "sweep"}
+    given = {"ckpt_path", "sweep"}
     keys = [(word, word.lstrip("+~").split("=", 1)[0]) for word in words_of(folder)]
     words = [word for word, key in keys if key not in given and key.split(".")[0] not in SEARCH_KEYS]
     # an experiment may say hydra.mode=MULTIRUN, and one of its jobs is to run alone
@@ -27,6 +30,16 @@ def testing_command(checkpoint: Path | str, folder: Path) -> str:
         words += [f"data={chosen}"] if chosen else []
         words += [word for word in words_of(folder) if word.startswith("data._target_=")]
     return pasted("python", "-m", "fakereal.test", *words, f"ckpt_path={checkpoint}")
+
+
+def audit_command(folder: Path) -> str:
+    """What to type to audit the images of the run in a folder."""
+    words = _own_configuration(folder)
+    if chosen := (_runtime(folder).get("choices") or {}).get("data"):
+        words.append(f"data={chosen}")
+    keys = ((word, word.lstrip("+~").split("=", 1)[0]) for word in words_of(folder))
+    words += [word for word, key in keys if key.startswith("data.") and key not in OF_TRAINING]
+    return pasted("python", "-m", "fakereal.audit", *words)
 
 
 def _own_data(folder: Path) -> bool:

@@ -68,22 +68,29 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def require(
-    metrics: dict[str, Any], figures: Iterable[str], texts: Iterable[str], optional: Iterable[str] = ()
+    metrics: dict[str, Any],
+    figures: Iterable[str],
+    texts: Iterable[str],
+    optional: Iterable[str] = (),
+    of: str = "metrics.json",
 ) -> None:
-    """Unusable where a figure is missing or no finite number, an accuracy or AUROC no share, or a text missing."""
+    """Unusable where a figure is missing or no finite number, an accuracy or AUROC no share, or a text missing.
+
+    `of`: the file that these were read from.
+    """
     for key in (*texts, *figures):
         if key not in metrics:
-            raise Unusable(f"metrics.json has no {key}: it was written by another version of fakereal")
+            raise Unusable(f"{of} has no {key}: it was written by another version of fakereal")
     for key in texts:
         parts = metrics[key] if isinstance(metrics[key], list) and metrics[key] else [metrics[key]]
         if not all(isinstance(part, str) for part in parts):
-            raise Unusable(f"metrics.json says {key}={metrics[key]!r}, which is not text")
+            raise Unusable(f"{of} says {key}={metrics[key]!r}, which is not text")
     for key in (*figures, *(key for key in optional if key in metrics)):
         value = metrics[key]
         number = isinstance(value, int | float) and math.isfinite(value)
         share = any(name in key for name in ("accuracy", "auroc"))
         if not number or (share and not 0 <= value <= 1):
-            raise Unusable(f"metrics.json says {key}={value!r}, which is not a valid figure")
+            raise Unusable(f"{of} says {key}={value!r}, which is not a valid figure")
 
 
 def read_yaml(path: Path) -> Any:
@@ -102,7 +109,7 @@ def read_yaml(path: Path) -> Any:
 
 def read_overrides(folder: Path) -> dict[str, str]:
     """What the command line gave, key to text; `~key` deletions are left out."""
-    return dict(word.lstrip("+~").split("=", 1) for word in words_of(folder) if "=" in word)
+    return dict(word.lstrip("+").split("=", 1) for word in words_of(folder) if "=" in word and word[0] != "~")
 
 
 def words_of(folder: Path) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from hydra.core.hydra_config import HydraConfig
 
 import fakereal
 from fakereal.data.datamodule import ImageDataModule
@@ -28,11 +29,14 @@ PACKAGES = (
 )
 
 
-def provenance(trainer: L.Trainer, data: ImageDataModule, overrides: list[str]) -> dict[str, Any]:
+def provenance(trainer: L.Trainer, data: ImageDataModule) -> dict[str, Any]:
     """All that another person needs to get the same figures, or to see why they differ."""
+    job, overrides = HydraConfig.get().job, list(HydraConfig.get().overrides.task)
+    # A cluster's job is begun by another program, which has no words of ours.
+    words = sys.argv[1:] if Path(sys.argv[0]).stem == job.config_name else overrides
     return {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "command": ["python", "-m", f"fakereal.{Path(sys.argv[0]).stem}", *sys.argv[1:]],
+        "command": ["python", "-m", f"fakereal.{job.config_name}", *words],
         "overrides": overrides,
         "git": git_state(),
         "versions": {"fakereal": fakereal.__version__, "python": platform.python_version()}

@@ -1,1 +1,1 @@
-"""What every command has of its process: threads, memory, precision, the machine, and where a result comes from."""
+"""What every command has of its process: threads, memory, precision, the machine."""

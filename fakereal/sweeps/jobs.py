@@ -101,12 +101,17 @@ def in_sweep() -> bool:
     return HydraConfig.get().mode == RunMode.MULTIRUN
 
 
+def is_trial() -> bool:
+    """Whether this job belongs to a search."""
+    return HydraConfig.get().sweeper.get("trial") is not None
+
+
 @contextmanager
 def claimed(monitor: str) -> Iterator[dict[str, Any] | None]:
     """The metrics of this job where it is finished, else None: its directory is then this process's for the while.
 
-    Where another process trains it just now, `monitor` is not a number. A single run is never finished before, and
-    UserError where another process trains in its directory.
+    Where another process trains it just now, the trial of a search waits; for others `monitor` is not a number. A
+    single run is never finished before, and UserError where another process trains in its directory.
     """
     out, single = Path(HydraConfig.get().runtime.output_dir), not in_sweep()
 
@@ -119,7 +124,7 @@ def claimed(monitor: str) -> Iterator[dict[str, Any] | None]:
         return
     lock = FileLock(out / ".training.lock")
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=-1 if is_trial() else 0)  # a trial with the values of another has its result
     except Timeout:
         if single:
             raise UserError(

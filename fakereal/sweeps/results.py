@@ -43,7 +43,7 @@ class SweepResults(Callback):
         if job_return.status == JobStatus.FAILED:
             failure = job_return._return_value
             error.write_text(f"{type(failure).__name__}: {failure}\n", encoding="utf-8", errors="backslashreplace")
-        else:
+        elif job_return._return_value == job_return._return_value:  # not nan: left to another process
             error.unlink(missing_ok=True)
         write_results(Path(config.hydra.sweep.dir), str(config.get("monitor", "val/accuracy")))
 

@@ -68,7 +68,7 @@ def robustness(cfg: DictConfig) -> dict[str, Any]:
     images = f"{len(positions):,} of {len(split):,} {cfg.split} images as stored, {data.size} x {data.size} px"
     save_png(curves_figure(rows, f"Robustness, {images}, 95% intervals"), out / "robustness.png")
     save_png(examples(cells), out / "examples.png")
-    write_json(out / "provenance.json", provenance(trainer, data, list(HydraConfig.get().overrides.task)))
+    write_json(out / "provenance.json", provenance(trainer, data))
     write_json(out / "metrics.json", metrics | ({"look": look} if look else {}))
     print_robustness(rows, images, out, look)
     return metrics

@@ -56,7 +56,7 @@ def test(cfg: DictConfig) -> dict[str, Any]:
     sheets = make_gallery(examined, cfg.gallery, trainer.strategy.root_device)
     write_gallery(out / "gallery", sheets, examined)
     write_figures(result, sheets, out)
-    write_json(out / "provenance.json", provenance(trainer, data, list(HydraConfig.get().overrides.task)))
+    write_json(out / "provenance.json", provenance(trainer, data))
     write_json(out / "metrics.json", result.metrics | {"look": look})
     whose = "as the checkpoint says" if len(members) == 1 else "the mean of the checkpoints'"
     print_result(result, "given" if cfg.threshold else whose)

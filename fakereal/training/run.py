@@ -97,7 +97,7 @@ def train_here(cfg: DictConfig) -> dict[str, Any]:
         metrics = best_metrics(trainer, classifier, data, calibration, out)
     log_hparams(trainer, hparams(cfg), metrics)
     if trainer.is_global_zero:
-        write_json(out / "provenance.json", provenance(trainer, data, list(HydraConfig.get().overrides.task)) | begun)
+        write_json(out / "provenance.json", provenance(trainer, data) | begun)
         write_json(out / "metrics.json", metrics)
         show_gallery(trainer, classifier)
         print_summary(cfg, metrics, out)

@@ -46,3 +46,11 @@ def test_warm_up_rises_over_its_share_and_never_starts_at_zero():
 def test_after_its_warm_up_a_schedule_is_at_its_peak_and_then_takes_the_steps_that_are_left():
     values = rates(schedulers.cosine, 100, warmup=0.2)
     assert values[20:] == pytest.approx([1 + math.cos(math.pi * step / 80) for step in range(80)])
+
+
+@pytest.mark.parametrize("total", [10, 100, 1000, 8437])
+@pytest.mark.parametrize("warmup", [0.0, 0.05, 0.2])
+def test_milestones_are_shares_of_the_whole_run_with_a_warm_up_too(total, warmup):
+    values = rates(schedulers.step, total, warmup=warmup, milestones=[0.5, 0.75])
+    drops = [at for at, (one, other) in enumerate(pairwise(values), start=1) if other < one / 2]
+    assert drops == [math.ceil(0.5 * total), math.ceil(0.75 * total)]

@@ -7,6 +7,10 @@ import sys
 from importlib import import_module
 
 import pytest
+import yaml
+
+from fakereal.runs.commands import audit_command
+from fakereal.runs.folders import read_overrides
 
 DATA = ("data=synthetic", "data.count=400", "data.size=32")
 
@@ -48,6 +52,20 @@ def test_they_stand_below_the_runs_and_never_win(run, outputs, audited, tmp_path
     assert f"The best of them, {best['title']}, is right on {best['val/accuracy']:.2%} of 64 validation images" in table
     assert "The runs were validated on other images of the same data (32)" in table
     assert "baseline: " not in text, "in its table runs alone"
+
+
+def test_the_command_of_an_audit_is_what_was_typed_of_the_data(tmp_path):
+    (tmp_path / ".hydra").mkdir()
+    words = ["model=lenet", "data.batch_size=16", "+data.new=1", "~data.augment.blur=0.1", "data.size=64"]
+    (tmp_path / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump(words))
+    sources = [{"provider": "main", "path": "x"}, {"provider": "command-line", "path": "my conf"}]
+    said = {"hydra": {"runtime": {"choices": {"data": "mine"}, "config_sources": sources}}}
+    (tmp_path / ".hydra" / "hydra.yaml").write_text(yaml.safe_dump(said))
+    said = "python -m fakereal.audit '--config-dir=my conf' data=mine +data.new=1 '~data.augment.blur=0.1' data.size=64"
+    assert audit_command(tmp_path) == said
+    assert read_overrides(tmp_path) == {
+        "model": "lenet", "data.batch_size": "16", "data.new": "1", "data.size": "64",
+    }  # fmt: skip
 
 
 def test_without_an_audit_of_these_images_the_command_is_told(run, outputs, audited, tmp_path):

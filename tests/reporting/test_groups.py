@@ -4,6 +4,7 @@ import csv
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from fakereal.evaluation.evaluation import Evaluation
 from fakereal.evaluation.groups import by_group, macro_means
 from fakereal.presentation.rows import write_rows
-from fakereal.reporting.groups import Row, _matrix, read_groups
+from fakereal.reporting.groups import Row, _matrix, _over_seeds, read_groups
 from fakereal.runs import tested as looks
 
 TINY = ("model=lenet", "data=folder", "data.size=32", "data.batch_size=16", "trainer.max_epochs=2", "threads=1")
@@ -115,7 +116,7 @@ def test_the_mean_is_the_tests_own_and_real_images_for_all_stand_alone(tmp_path)
     balanced, alone = read_groups(look(tmp_path))
     assert {*balanced} == {"a", "b"} and {*alone} == {"r"}
     assert np.mean([*balanced.values()]) == pytest.approx(macro_means(rows)["balanced_accuracy"])
-    _, chart, table = _matrix([Row("", "#1", balanced, alone, 0)], "data", "groups_0")
+    _, chart, table = _matrix([Row(None, "", "#1", balanced, alone, 0)], "data", "groups_0")
     assert [*table.header][1:] == [*sorted(balanced, key=balanced.get), "mean", "r alone"]
     mean = macro_means(rows)["balanced_accuracy"]
     assert table.rows[0][3] == f"{mean:.2%}" and table.rows[0][4] == f"{alone['r']:.2%}"
@@ -124,6 +125,17 @@ def test_the_mean_is_the_tests_own_and_real_images_for_all_stand_alone(tmp_path)
     norm = axes.images[0].norm
     assert (norm.vmin, norm.vmax) == (0.5, 1)
     assert axes.images[0].get_array()[0].tolist() == pytest.approx([*sorted(balanced.values()), mean, alone["r"]])
+
+
+def test_the_same_seed_again_is_no_independent_draw():
+    def row(seed, time):
+        return Row(SimpleNamespace(config={"seed": seed}, time=time), "lr=1", "", {}, {}, 0)
+
+    rows = [row(0, "2026-01-02"), row(1, "2026-01-01"), row(0, "2026-01-01"), Row(None, "", "E1", {}, {}, 0)]
+    values = [[0.9, 0.8], [0.7, 0.6], [0.1, 0.1], [0.3, 0.3]]
+    [cells] = _over_seeds(rows, values)
+    assert cells == ["lr=1: mean ± standard deviation of 2", "80.00% ± 14.14%", "70.00% ± 14.14%", ""]
+    assert not _over_seeds([rows[0], rows[2]], values[:2])
 
 
 def test_a_table_that_was_cut_short_or_altered_is_passed_over(tmp_path):

@@ -5,10 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import optuna
 import pytest
+from filelock import FileLock
 from optuna.trial import TrialState
 
 from fakereal.training.callbacks import EpochLog
@@ -191,6 +193,25 @@ def test_a_grid_that_failed_is_tried_again_whole(tune, trials, monkeypatch):
     assert sorted(tried) == ["0.001", "0.002", "0.003", "0.004"]
 
 
+def test_a_trial_with_the_values_of_another_that_is_under_way_has_its_result(tune, trials, folder):
+    once = (f"{LR}=choice(0.001)", "data.batch_size=range(32,33)")
+    assert tune(*once, "n_trials=1").code == 0
+    held = threading.Event()
+
+    def another_worker():
+        with FileLock(folder / "0" / ".training.lock"):
+            held.set()
+            time.sleep(3)
+
+    worker = threading.Thread(target=another_worker)
+    worker.start()
+    held.wait()
+    done = tune(*once, "n_trials=2")
+    worker.join()
+    assert done.code == 0 and states(trials) == ["COMPLETE"] * 2, done.text
+    assert trials()[0].value == trials()[1].value and not (folder / "1").exists()
+
+
 @pytest.mark.parametrize("chosen", ["sampler=random", "sampler=gp", "pruner=hyperband", "pruner=median"])
 def test_each_sampler_and_pruner_runs(tune, trials, chosen):
     done = tune(chosen, "n_trials=1")
@@ -223,6 +244,7 @@ def test_a_study_of_other_settings_is_not_joined(tune, trials):
         (("sampler=grid", f"{LR}=interval(0.001,0.002)"), "sampler=grid: `optimizer.lr` has no steps"),
         (("+sampler.nothing=3",), "`sampler.nothing` is not a parameter of TPESampler"),
         (("optimzer.lr=1,2",), "optimzer"),
+        (("threads=1,2",), "jobs that differ only in threads train the same"),
     ],
 )
 def test_bad_input_is_told_before_any_trial(tune, folder, given, said):
