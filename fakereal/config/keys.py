@@ -104,6 +104,4 @@ KEYS: dict[str, Any] = {
     "trainer.log_every_n_steps": Count,
     "trainer.limit_train_batches": Batches | None,
     "trainer.limit_val_batches": Batches | None,
-    "callbacks.early_stopping.patience": Count,
-    "callbacks.ema.decay": Annotated[float, Field(gt=0, lt=1)],
 }

@@ -5,6 +5,9 @@ from statistics import NormalDist
 
 import numpy as np
 
+CONFIDENCE = 0.95
+TAIL = (1 - CONFIDENCE) / 2
+
 
 def named(name: str, value: float | None, interval: tuple[float, float] = (0.0, 1.0)) -> dict[str, float | None]:
     """NAME, NAME_low and NAME_high, as all results have them; all None where the value is."""
@@ -12,21 +15,21 @@ def named(name: str, value: float | None, interval: tuple[float, float] = (0.0, 
     return {name: None if value is None else float(value), f"{name}_low": low, f"{name}_high": high}
 
 
-def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson(successes: int, trials: int) -> tuple[float, float]:
     """The score interval of a proportion (Wilson 1927); (0, 1) for no trials."""
     from scipy.stats import binomtest
 
     if not trials:
         return 0.0, 1.0
-    interval = binomtest(successes, trials).proportion_ci(confidence, method="wilson")
+    interval = binomtest(successes, trials).proportion_ci(CONFIDENCE, method="wilson")
     return float(interval.low), float(interval.high)
 
 
-def auroc_interval(area: float, positives: int, negatives: int, confidence: float = 0.95) -> tuple[float, float]:
+def auroc_interval(area: float, positives: int, negatives: int) -> tuple[float, float]:
     """The score interval of an AUROC (Newcombe 2006, part 2, method 5), sound for few images and near 0 and 1."""
     from scipy.optimize import brentq
 
-    z, extra = NormalDist().inv_cdf(0.5 + confidence / 2), (positives + negatives) / 2 - 1
+    z, extra = NormalDist().inv_cdf(1 - TAIL), (positives + negatives) / 2 - 1
 
     def excess(value: float) -> float:
         spread = 1 + extra * ((1 - value) / (2 - value) + value / (1 + value))
@@ -44,7 +47,6 @@ def bootstrap(
     ranks: np.ndarray,
     *,
     resamples: int = 1000,
-    confidence: float = 0.95,
     seed: int = 0,
     biased: bool = False,
 ) -> tuple[float, tuple[float, float]]:
@@ -65,24 +67,21 @@ def bootstrap(
 
     value = figure(*(np.bincount(own, minlength=size) for own in classes))
     resampled = [figure(*(np.bincount(drawn(own), minlength=size) for own in classes)) for _ in range(resamples)]
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(resampled, (tail, 1 - tail))
+    low, high = np.quantile(resampled, (TAIL, 1 - TAIL))
     if biased:
         excess = np.mean(resampled) - value
         low, high = max(0.0, low - excess), high - excess
     return value, (float(min(low, value)), float(max(high, value)))
 
 
-def of_mean(
-    labels: np.ndarray, values: np.ndarray, most: float = np.inf, confidence: float = 0.95
-) -> tuple[float, tuple[float, float]]:
+def of_mean(labels: np.ndarray, values: np.ndarray, most: float = np.inf) -> tuple[float, tuple[float, float]]:
     """The mean of values (N,) from 0 to `most`, and Student's interval for as many images of each label (N,)."""
     from scipy.special import stdtrit
 
     mean, count = float(values.mean(dtype=np.float64)), len(values)
     classes = [own for own in (values[labels == label] for label in (0, 1)) if len(own) > 1]
     variance = sum(len(own) * float(own.var(ddof=1, dtype=np.float64)) for own in classes) / count**2
-    reach = float(stdtrit(max(count - 2, 1), 0.5 + confidence / 2)) * variance**0.5
+    reach = float(stdtrit(max(count - 2, 1), 1 - TAIL)) * variance**0.5
     return mean, (max(mean - reach, 0.0), min(mean + reach, most))
 
 
@@ -92,7 +91,6 @@ def of_two_rates(
     second: tuple[int, int],
     *,
     draws: int = 10_000,
-    confidence: float = 0.95,
     seed: int = 0,
 ) -> tuple[float, tuple[float, float]]:
     """figure(rate, rate), each rate known by (successes, trials), one trial or more, and its interval, which holds it.
@@ -102,27 +100,26 @@ def of_two_rates(
     """
     generator = np.random.default_rng(seed)
     drawn = (generator.beta(wins + 0.5, trials - wins + 0.5, draws) for wins, trials in (first, second))
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(figure(*drawn), (tail, 1 - tail))
+    low, high = np.quantile(figure(*drawn), (TAIL, 1 - TAIL))
     value = float(figure(*(np.array(wins / trials) for wins, trials in (first, second))))
     return value, (float(min(low, value)), float(max(high, value)))
 
 
-def prediction_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
+def prediction_interval(values: Sequence[float]) -> tuple[float, float]:
     """Where one more value of the same normal distribution lies (Student's t); two values or more."""
     from scipy.special import stdtrit
 
     mean, count = float(np.mean(values)), len(values)
-    reach = float(stdtrit(count - 1, 0.5 + confidence / 2) * np.std(values, ddof=1) * np.sqrt(1 + 1 / count))
+    reach = float(stdtrit(count - 1, 1 - TAIL) * np.std(values, ddof=1) * np.sqrt(1 + 1 / count))
     return mean - reach, mean + reach
 
 
-def t_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
+def t_interval(values: Sequence[float]) -> tuple[float, float]:
     """Of the mean of values from a normal distribution (Student 1908); two values or more."""
     from scipy.stats import sem, t
 
     mean, error = float(np.mean(values)), float(sem(values))
     if error == 0:
         return mean, mean
-    low, high = t.interval(confidence, len(values) - 1, loc=mean, scale=error)
+    low, high = t.interval(CONFIDENCE, len(values) - 1, loc=mean, scale=error)
     return float(low), float(high)

@@ -6,7 +6,7 @@ import os
 import pickle
 import zipfile
 from dataclasses import dataclass, field, fields
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 from typing import Annotated, Any, NotRequired
 
@@ -179,7 +179,7 @@ def load_classifier(path: str | Path, key: str = "ckpt_path") -> Loaded:
     chosen = {key: ours[key] for key in ("rule", "max_fpr", "operating_points") if key in ours}
     if chosen.get("rule") == "fpr" and chosen.get("max_fpr") is None:
         raise UserError(f"{key}={path} was altered: its max_fpr is missing. Copy it again.")
-    return Loaded(classifier.eval(), ours["data"], file_digest(path), path, reference, **known, **chosen)
+    return Loaded(classifier.eval(), ours["data"], digest_of(path), path, reference, **known, **chosen)
 
 
 def ever_trained(checkpoint: dict[str, Any]) -> torch.Tensor | None:
@@ -234,10 +234,7 @@ def _without_tensors(value: Any, name: str, tensors: dict[str, torch.Tensor]) ->
     return value
 
 
-def file_digest(path: Path) -> str:
+def digest_of(path: Path) -> str:
     """SHA-256 of a file's bytes."""
-    state = sha256()
     with path.open("rb") as file:
-        while chunk := file.read(2**20):
-            state.update(chunk)
-    return state.hexdigest()
+        return file_digest(file, "sha256").hexdigest()

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fakereal.evaluation.intervals import prediction_interval, t_interval, wilson
+from fakereal.evaluation.intervals import prediction_interval, t_interval
 from fakereal.presentation.content import four, percent, with_interval
 from fakereal.runs.tested import Tested
 from fakereal.runs.trained import Run
@@ -20,14 +20,12 @@ class Figure(NamedTuple):
 
 def validation_images(run: Run) -> int:
     """How many images the validation figures rest on."""
-    counts = [run.metrics.get(f"val/{name}") for name in ("tn", "fp", "fn", "tp")]
-    return int(sum(counts)) if None not in counts else int(run.metrics["val/images"])
+    return int(run.metrics["val/images"])
 
 
 def validation_accuracy(run: Run) -> Figure:
     """With its Wilson interval."""
-    value, images = run.metrics["val/accuracy"], validation_images(run)
-    return Figure(value, *wilson(round(value * images), images))
+    return Figure(*(run.metrics[f"val/accuracy{end}"] for end in ("", "_low", "_high")))
 
 
 def figure_of(test: Tested, name: str) -> Figure:

@@ -20,7 +20,16 @@ from fakereal.runs.folders import (
 )
 from fakereal.runs.image_digests import ImageDigests
 
-REQUIRED = ("val/accuracy", "val/auroc", "val/loss", "val/images", "epochs", "parameters")
+REQUIRED = (
+    "val/accuracy",
+    "val/accuracy_low",
+    "val/accuracy_high",
+    "val/auroc",
+    "val/loss",
+    "val/images",
+    "epochs",
+    "parameters",
+)
 CHECKPOINT = ("checkpoint", "checkpoint_digest")
 OPTIONAL = ("train_seconds", "images_per_second", "best_epoch", "val/tn", "val/fp", "val/fn", "val/tp")
 

@@ -25,7 +25,7 @@ class EMA(EMAWeightAveraging):
 
     def __init__(
         self,
-        decay: Annotated[float, Field(ge=0, le=1)] = 0.999,
+        decay: Annotated[float, Field(gt=0, lt=1)] = 0.999,
         update_every_n_steps: Annotated[int, Field(ge=1)] = 1,
         update_starting_at_step: int | None = None,
         update_starting_at_epoch: int | None = None,

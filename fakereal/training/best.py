@@ -15,7 +15,7 @@ from fakereal.evaluation.calibration import Calibration, Fitted, sigmoid
 from fakereal.evaluation.evaluation import Evaluation
 from fakereal.evaluation.intervals import named
 from fakereal.evaluation.operating import OperatingPoint, operating_points
-from fakereal.models.checkpoint import file_digest
+from fakereal.models.checkpoint import digest_of
 from fakereal.models.classifier import Classifier
 from fakereal.models.distance.head_inputs import watched
 from fakereal.models.distance.reference import Reference
@@ -83,7 +83,7 @@ def best_metrics(
         "parameters": sum(parameter.numel() for parameter in classifier.parameters()),
         "best_epoch": best_epoch,
         "checkpoint": best,
-        "checkpoint_digest": file_digest(Path(best)),
+        "checkpoint_digest": digest_of(Path(best)),
     }
 
 

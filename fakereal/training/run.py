@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from fakereal.config.build import build, build_all
 from fakereal.config.schema import check
-from fakereal.models.checkpoint import ever_trained, file_digest, load_weights, read_checkpoint
+from fakereal.models.checkpoint import digest_of, ever_trained, load_weights, read_checkpoint
 from fakereal.models.classifier import Classifier
 from fakereal.runs.provenance import provenance
 from fakereal.runtime.environment import prepare
@@ -156,7 +156,7 @@ def weights_of(cfg: DictConfig) -> dict[str, Any]:
     path = cfg.init_from or cfg.model.get("weights")
     if not path or not (file := Path(path).expanduser()).is_file():  # it may be gone when a training is resumed
         return {}
-    return {"weights": {"file": file.name, "sha256": file_digest(file)}}
+    return {"weights": {"file": file.name, "sha256": digest_of(file)}}
 
 
 def hparams(cfg: DictConfig) -> dict[str, Any]:
