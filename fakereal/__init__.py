@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 # The index of a class is its label. FAKE is the positive class: the one logit is the log-odds of FAKE.
 CLASSES = ("REAL", "FAKE")
+REVIEW = "An answer supports human review; it does not replace it."
 
 
 def load(

@@ -18,8 +18,8 @@ from fakereal.data.cifake import Cifake
 from fakereal.data.datamodule import ImageDataModule
 from fakereal.data.folder_names import UNSPLIT
 from fakereal.data.known import refuse_no_images
-from fakereal.data.progress import bar
 from fakereal.runtime.errors import UserError
+from fakereal.runtime.progress import bar
 
 log = logging.getLogger(__name__)
 SMALLEST = 9  # pixels a side, of which a perceptual hash has 8 x 8 frequencies

@@ -9,9 +9,9 @@ from fakereal import CLASSES
 from fakereal.config.build import build
 from fakereal.data.datamodule import ImageDataModule
 from fakereal.data.known import refuse_no_images
-from fakereal.data.progress import bar
 from fakereal.exploring.measures import Measure, measures
 from fakereal.exploring.pixels import Mean, class_means
+from fakereal.runtime.progress import bar
 
 
 @dataclass

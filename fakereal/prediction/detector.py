@@ -66,7 +66,7 @@ class Detector:
         _one_thread_after_fork()
         if precision not in (None, *get_args(Precision)):
             raise UserError(f"precision={precision!r}: one of {', '.join(map(repr, get_args(Precision)))}.")
-        if not ckpt_path:
+        if ckpt_path is None or ckpt_path == "":
             raise UserError(f"ckpt_path={ckpt_path!r}: give the path of a checkpoint, or several.")
         several = [ckpt_path] if isinstance(ckpt_path, str | PathLike) else ckpt_path
         self.members = load_members([str(path) for path in several], tta=tta, threshold=threshold)

@@ -10,9 +10,10 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from fakereal import REVIEW
 from fakereal.data.store.ahead import ahead_of
 from fakereal.data.store.parallel import decode_all
-from fakereal.models.distance.tally import REVIEW, Tally
+from fakereal.models.distance.tally import Tally
 from fakereal.prediction.batch import batches
 from fakereal.prediction.images import Images
 from fakereal.prediction.predictions import PredictionsFile

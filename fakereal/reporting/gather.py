@@ -10,7 +10,6 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from fakereal.config.schema import resolved
-from fakereal.data.progress import bar
 from fakereal.reporting.baselines import Baselines, read_baselines
 from fakereal.reporting.comparisons import COMPARED, Pairs, compare
 from fakereal.runs.curves import Curve, read_curves
@@ -20,6 +19,7 @@ from fakereal.runs.settings import Group, by_settings, ranked, readable, varied_
 from fakereal.runs.tested import Joined, Tested, data_of, join, read_tests
 from fakereal.runs.trained import LeftOut, Run, left_out_for, name_runs, of_one_dataset, read_runs
 from fakereal.runtime.errors import UserError
+from fakereal.runtime.progress import bar
 
 STRANGER = "a test result of a checkpoint that belongs to no run in this report"
 

@@ -6,10 +6,9 @@ from typing import Any
 import gradio as gr
 from fastapi import FastAPI
 
-from fakereal import CLASSES
+from fakereal import CLASSES, REVIEW
 from fakereal.explanation.overlay import colour_bar
 from fakereal.exporting.card import POINTS, about, figures_of, results_of
-from fakereal.models.distance.tally import REVIEW
 from fakereal.presentation.plots import BLUE, ORANGE
 from fakereal.presentation.rendering import templates_of
 from fakereal.runtime.errors import UserError, installing

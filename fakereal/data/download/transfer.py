@@ -11,8 +11,8 @@ from urllib.request import Request, urlopen
 
 from fakereal import __version__
 from fakereal.data.download.part import Part
-from fakereal.data.progress import progress
 from fakereal.runtime.errors import UserError
+from fakereal.runtime.progress import progress
 from fakereal.runtime.tls import tls
 
 log = logging.getLogger(__name__)

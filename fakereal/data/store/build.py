@@ -17,7 +17,6 @@ from uuid import uuid4
 from fakereal.data.alone import alone
 from fakereal.data.folder_names import FolderNames
 from fakereal.data.image_set import content_digest
-from fakereal.data.progress import share_done
 from fakereal.data.store.decode import BadImage, Resize
 from fakereal.data.store.draft import Draft
 from fakereal.data.store.entries import Entries, Unreadable, open_source, unreadable
@@ -25,6 +24,7 @@ from fakereal.data.store.parallel import decode_all
 from fakereal.data.store.sources import BadSource
 from fakereal.data.store.store import FORMAT, Store, open_store, seal, write_array
 from fakereal.runtime.errors import UserError
+from fakereal.runtime.progress import share_done
 from fakereal.runtime.text import printable
 
 log = logging.getLogger(__name__)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fakereal import REVIEW
 from fakereal.evaluation.intervals import named, wilson
 from fakereal.models.distance.from_training import Content, DistanceFromTraining
 from fakereal.models.distance.reference import FEWEST
@@ -14,7 +15,6 @@ log = logging.getLogger(__name__)
 # Of the images of training's own kind 1% to 2% lie far. Other seeds and splits of them moved that by less than a point.
 CLEARLY = 0.05
 DISTANCE = "The distance of the images from the training images"
-REVIEW = "An answer supports human review; it does not replace it."
 
 
 class Tally:
