@@ -100,7 +100,6 @@ class ImageDataModule(L.LightningDataModule):
             self.images = self.open_images()
         if not self.splits:
             self._refuse_forgetful()
-            self._refuse_taken_name()
             self._refuse_other_sizes()
             same = (said for said in self.trained if said["images"] == self.images.digest)
             self.settings |= {key: value for key, value in next(same, {}).items() if key in SPLIT}
@@ -120,15 +119,10 @@ class ImageDataModule(L.LightningDataModule):
                 f"it was trained on: add self.settings |= {{{keep}}}"
             )
 
-    def _refuse_taken_name(self) -> None:
-        """UserError for a class with the name of another that a checkpoint would then be tested on."""
-        from fakereal.data.known import DATA  # which imports this module
-
-        if (name := type(self).__name__) in DATA and not isinstance(self, DATA[name]):
-            raise UserError(f"A checkpoint would take this {name} for fakereal's own: give the class another name.")
-
     def _refuse_other_sizes(self) -> None:
         """UserError where the images are not of `size`, to which all that is asked about is resized."""
+        if not len(self.images.table):
+            return  # which is told where a split is used
         height, width = self.images.gather(np.zeros(1, np.int64)).shape[1:3]
         if (height, width) != (self.size, self.size):
             raise UserError(

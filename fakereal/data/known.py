@@ -12,6 +12,12 @@ from fakereal.runtime.errors import UserError
 DATA: dict[str, type[ImageDataModule]] = {cls.__name__: cls for cls in (Cifake, Folder, Synthetic)}
 
 
+def refuse_taken_name(data: ImageDataModule) -> None:
+    """UserError for a class with the name of one of these: its checkpoint would be tested on that one's images."""
+    if (name := type(data).__name__) in DATA and not isinstance(data, DATA[name]):
+        raise UserError(f"A checkpoint would take this {name} for fakereal's own: give the class another name.")
+
+
 def refuse_no_images(data: DictConfig) -> None:
     """UserError for the choices that only fill in what a checkpoint says."""
     if "_target_" not in data:

@@ -12,6 +12,7 @@ from torchmetrics import CatMetric
 
 from fakereal import CLASSES
 from fakereal.config.schema import refuse_wrong_values
+from fakereal.data.known import refuse_taken_name
 from fakereal.evaluation.metrics import binary_metrics, training_metrics
 from fakereal.models.backbones import create_backbone, eval_frozen_modules, set_frozen
 from fakereal.models.backbones.names import published_arguments
@@ -139,6 +140,7 @@ class Classifier(L.LightningModule):
             return
         if self.trainer.datamodule is None:
             raise UserError("A checkpoint records its images: give fit(..., datamodule=...), no loaders.")
+        refuse_taken_name(self.trainer.datamodule)
         set_frozen(self.backbone, self.hparams.freeze == "backbone")  # before DDP looks at what has a gradient
         if self.hparams.normalization == "dataset":
             mean, std = self.trainer.datamodule.channel_statistics()

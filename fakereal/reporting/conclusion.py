@@ -2,7 +2,7 @@
 
 from math import inf
 
-from fakereal.evaluation.monitor import mode_of
+from fakereal.config.monitor import mode_of
 from fakereal.presentation.content import Block, Command, Text, four, p_value, percent, with_interval
 from fakereal.reporting.figures import auroc_of, figure_of, over_seeds, validation_accuracy, validation_images
 from fakereal.reporting.gather import ReportFindings

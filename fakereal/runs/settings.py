@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fakereal.config.elsewhere import ELSEWHERE, ELSEWHERE_WITHIN
-from fakereal.evaluation.monitor import mode_of
+from fakereal.config.monitor import mode_of
 from fakereal.runs.trained import Run
 
 # What does not make another job of a sweep; nor do names, and where the same images and the outputs lie.

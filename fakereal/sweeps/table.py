@@ -10,8 +10,8 @@ from typing import Any
 
 from filelock import FileLock
 
+from fakereal.config.monitor import mode_of
 from fakereal.config.search import SEARCH_KEYS
-from fakereal.evaluation.monitor import mode_of
 from fakereal.runs.folders import PRUNED, Unusable, number_of, read_json, read_overrides
 from fakereal.runtime.files import replace
 

@@ -14,7 +14,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from fakereal.evaluation.monitor import mode_of
+from fakereal.config.monitor import mode_of
 from fakereal.runtime.errors import UserError
 from fakereal.runtime.files import replace
 

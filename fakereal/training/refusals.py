@@ -19,8 +19,8 @@ from fakereal.models.backbones.layers import classifiers
 from fakereal.models.backbones.weights import read_weights
 from fakereal.models.classifier import Classifier
 from fakereal.models.ensemble import PREPROCESSING
+from fakereal.runs.settings import shown
 from fakereal.runtime.errors import UserError
-from fakereal.runtime.text import printable
 from fakereal.sweeps.jobs import in_sweep
 from fakereal.training.checkpoints import BestCheckpoint
 
@@ -104,7 +104,7 @@ def compare_reading(cfg: DictConfig, start: Mapping[str, Any]) -> None:
     other = {key: value for key, value in theirs.items() if own[key] != value}
     if not other:
         return
-    said, here = (" ".join(f"{key}={printable(part[key])}" for key in other) for part in (theirs, own))
+    said, here = (" ".join(f"{key}={shown(part[key])}" for key in other) for part in (theirs, own))
     if cfg.trainer.max_epochs or set(other) == {"model.tta"}:
         log.warning("init_from=%s was trained with %s; here: %s", cfg.init_from, said, here)
     else:

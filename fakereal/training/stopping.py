@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
 from lightning_utilities.core.apply_func import apply_to_collection
 from pydantic import Field
 
-from fakereal.evaluation.monitor import mode_of
+from fakereal.config.monitor import mode_of
 from fakereal.runs.commands import resume_command
 from fakereal.runs.folders import Unusable, command_of, in_placed_sweep
 

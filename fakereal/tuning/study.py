@@ -15,7 +15,7 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
 
-from fakereal.evaluation.monitor import mode_of
+from fakereal.config.monitor import mode_of
 from fakereal.runs.folders import JOURNAL
 from fakereal.runs.settings import ignored
 from fakereal.runs.trained import flat

@@ -1,10 +1,13 @@
 """Image sets of one's own: what they must be, and that nothing else is taken for it."""
 
+import lightning as L
 import numpy as np
 import pytest
+import torch
 
 from fakereal.data.datamodule import ImageDataModule
 from fakereal.data.image_set import InMemory
+from fakereal.models.classifier import Classifier
 from fakereal.runtime.errors import UserError
 
 COUNT, SIDE = 60, 48
@@ -55,5 +58,7 @@ def test_images_must_have_the_size_that_later_ones_are_resized_to(pixels):
 
 
 def test_a_class_cannot_have_the_name_of_another_that_a_test_would_open(pixels):
+    data = of(InMemory(pixels, LABELS), "Synthetic")(size=SIDE)
+    trainer = L.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
     with pytest.raises(UserError, match="take this Synthetic for fakereal's own"):
-        of(InMemory(pixels, LABELS), "Synthetic")(size=SIDE).setup("fit")
+        trainer.fit(Classifier("lenet5", optimizer=torch.optim.AdamW), datamodule=data)
