@@ -59,6 +59,6 @@ def test_images_must_have_the_size_that_later_ones_are_resized_to(pixels):
 
 def test_a_class_cannot_have_the_name_of_another_that_a_test_would_open(pixels):
     data = of(InMemory(pixels, LABELS), "Synthetic")(size=SIDE)
-    trainer = L.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
+    trainer = L.Trainer(accelerator="cpu", max_epochs=1, logger=False, enable_checkpointing=False)
     with pytest.raises(UserError, match="take this Synthetic for fakereal's own"):
         trainer.fit(Classifier("lenet5", optimizer=torch.optim.AdamW), datamodule=data)
