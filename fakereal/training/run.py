@@ -78,7 +78,8 @@ def train_here(cfg: DictConfig) -> dict[str, Any]:
     # Lightning refuses to run with what has no logger to write to, and with a bar that is not wanted.
     idle = (*([] if loggers else [LearningRateMonitor]), *([] if cfg.trainer.enable_progress_bar else [ProgressBar]))
     idle += () if trains else (WeightAveraging,)
-    callbacks = [TrainedBefore(), *(callback for callback in callbacks if not isinstance(callback, idle))]
+    callbacks = [callback for callback in callbacks if not isinstance(callback, idle)]
+    callbacks += [TrainedBefore()] if cfg.init_from else []
     calibration = build(cfg.calibration)
     # Which algorithms are fastest may be others each time; and PyTorch then passes over `deterministic`.
     given = {"benchmark": False} if cfg.trainer.deterministic else {}
