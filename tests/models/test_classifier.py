@@ -27,7 +27,7 @@ def batch(size=32, count=4):
     return {"image": images, "label": label, "weight": torch.full((count,), 1 / count)}
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n == "vgg16" else n for n in NETWORKS])
 def test_every_shipped_network_trains_on_a_cifake_batch(name):
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose("train", [f"model={name}", "model.pretrained=false"]).model

@@ -155,6 +155,7 @@ def test_two_workers_share_a_study(worker, trials, folder):
     assert len(list(folder.glob("*/metrics.json"))) == 5
 
 
+@pytest.mark.slow
 def test_a_database_is_joined_from_another_directory(tune, tmp_path):
     storage = f"storage=sqlite:///{tmp_path}/study.db"
     assert tune(storage, "n_trials=1").code == 0
