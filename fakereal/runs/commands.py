@@ -5,6 +5,7 @@ from typing import Any
 
 from fakereal.config.search import SEARCH_KEYS
 from fakereal.config.shell import pasted
+from fakereal.config.words import key_of
 from fakereal.runs.folders import Unusable, read_hydra, read_yaml, words_of
 
 # What of the data changes nothing for an audit, which looks at all images and trains on none.
@@ -14,7 +15,7 @@ OF_TRAINING = ("data.batch_size", "data.resident", "data.seed", "data.drop_dupli
 def resume_command(folder: Path) -> str:
     """What to type to go on with a run that was stopped, also with one job of a sweep alone."""
     given = {"ckpt_path", "sweep"}
-    keys = [(word, word.lstrip("+~").split("=", 1)[0]) for word in words_of(folder)]
+    keys = [(word, key_of(word)) for word in words_of(folder)]
     words = [word for word, key in keys if key not in given and key.split(".")[0] not in SEARCH_KEYS]
     # an experiment may say hydra.mode=MULTIRUN, and one of its jobs is to run alone
     words += ["hydra.mode=RUN"] if read_hydra(folder).get("mode") == "MULTIRUN" else []
@@ -37,7 +38,7 @@ def audit_command(folder: Path) -> str:
     words = _own_configuration(folder)
     if chosen := (_runtime(folder).get("choices") or {}).get("data"):
         words.append(f"data={chosen}")
-    keys = ((word, word.lstrip("+~").split("=", 1)[0]) for word in words_of(folder))
+    keys = ((word, key_of(word)) for word in words_of(folder))
     words += [word for word, key in keys if key.startswith("data.") and key not in OF_TRAINING]
     return pasted("python", "-m", "fakereal.audit", *words)
 

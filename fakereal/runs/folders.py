@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from fakereal.config.words import values_of
 from fakereal.runtime.errors import first_line
 
 JOURNAL = "study.journal"  # of a search, in the directory of its jobs
@@ -109,7 +110,7 @@ def read_yaml(path: Path) -> Any:
 
 def read_overrides(folder: Path) -> dict[str, str]:
     """What the command line gave, key to text; `~key` deletions are left out."""
-    return dict(word.lstrip("+").split("=", 1) for word in words_of(folder) if "=" in word and word[0] != "~")
+    return values_of(words_of(folder))
 
 
 def words_of(folder: Path) -> list[str]:
@@ -141,5 +142,4 @@ def in_placed_sweep(folder: Path) -> bool:
     """Whether a run is a job of a sweep with a name or a directory, with which the same command goes on."""
     said = read_hydra(folder)
     words = [*words_of(folder), *said.get("overrides", {}).get("hydra", [])]
-    placed = any(word.lstrip("+").startswith(("sweep=", "hydra.sweep.dir=")) for word in words)
-    return said.get("mode") == "MULTIRUN" and placed
+    return said.get("mode") == "MULTIRUN" and not {"sweep", "hydra.sweep.dir"}.isdisjoint(values_of(words))

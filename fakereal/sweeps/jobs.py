@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from fakereal.config.elsewhere import ELSEWHERE, ELSEWHERE_WITHIN
 from fakereal.config.ranks import from_outside, rank
+from fakereal.config.words import key_of
 from fakereal.runs.folders import Unusable, read_json, read_yaml
 from fakereal.runtime.errors import UserError
 from fakereal.runtime.files import write_json
@@ -57,7 +58,7 @@ def identity_of(config: dict[str, Any]) -> str:
 def refuse_equal_jobs(words: list[str]) -> None:
     """UserError where a sweep is over a key that says how or where: its jobs would count as one."""
     for override in OverridesParser.create().parse_overrides(words):
-        key = override.get_key_element().lstrip("+")
+        key = key_of(override.get_key_element())
         group, _, name = key.partition(".")
         if (group in ELSEWHERE or name in ELSEWHERE_WITHIN.get(group, ())) and override.is_sweep_override():
             raise UserError(

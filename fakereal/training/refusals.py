@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from fakereal.config.words import values_of
 from fakereal.data.known import refuse_no_images
 from fakereal.models.backbones.layers import classifiers
 from fakereal.models.backbones.weights import read_weights
@@ -35,7 +36,7 @@ def refuse(cfg: DictConfig) -> None:
     _refuse_never_validated(cfg)
     _refuse_switches(cfg.trainer)
     _refuse_whole(cfg)
-    given = {word.split("=")[0] for word in HydraConfig.get().overrides.hydra}
+    given = values_of(HydraConfig.get().overrides.hydra)
     if in_sweep() and "hydra.run.dir" in given and "hydra.sweep.dir" not in given:
         raise UserError("This is a sweep, with a folder for each job: give hydra.sweep.dir=DIR, not hydra.run.dir=DIR.")
     if cfg.sweep and not in_sweep():

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from fakereal.config.build import build, build_all
 from fakereal.config.schema import check
+from fakereal.config.words import values_of
 from fakereal.models.checkpoint import digest_of, ever_trained, load_weights, read_checkpoint
 from fakereal.models.classifier import Classifier
 from fakereal.runs.provenance import provenance
@@ -169,5 +170,5 @@ def hparams(cfg: DictConfig) -> dict[str, Any]:
         "trainer.max_epochs": cfg.trainer.max_epochs,
         "seed": cfg.seed,
     }
-    given = [word.lstrip("+~").partition("=") for word in HydraConfig.get().overrides.task]
-    return {**{key: printable(value) for key, _, value in given if key not in usual}, **usual}
+    given = values_of(HydraConfig.get().overrides.task)
+    return {**{key: printable(value) for key, value in given.items() if key not in usual}, **usual}

@@ -8,6 +8,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 
 from fakereal.config.search import SEARCH_KEYS
+from fakereal.config.words import key_of
 from fakereal.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def parse_space(words: list[str], loader: ConfigLoader | None = None) -> Space:
     """
     overrides = {word.get_key_element(): word for word in OverridesParser.create(loader).parse_overrides(words)}
     for key, word in overrides.items():
-        if word.is_sweep_override() and key.lstrip("+").partition(".")[0] in (*SEARCH_KEYS, "monitor"):
+        if word.is_sweep_override() and key_of(key).partition(".")[0] in (*SEARCH_KEYS, "monitor"):
             raise UserError(
                 f"`{word.input_line}`: {key} controls the search itself, for all its trials. Give one value."
             )

@@ -16,6 +16,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
 
 from fakereal.config.monitor import mode_of
+from fakereal.config.words import key_of
 from fakereal.runs.folders import JOURNAL
 from fakereal.runs.settings import ignored
 from fakereal.runs.trained import flat
@@ -83,7 +84,7 @@ def join_study(cfg: DictConfig, space: Space, folder: Path) -> optuna.Study:
 def _settings(cfg: DictConfig, space: Space) -> dict[str, Any]:
     """What all trials have in common, without what the search decides."""
     plain = OmegaConf.to_container(cfg)
-    searched = tuple(key.lstrip("+").partition("@")[0].replace("/", ".") for key in space.distributions)
+    searched = tuple(key_of(key).partition("@")[0].replace("/", ".") for key in space.distributions)
     return {
         key: value
         for key, value in flat(plain).items()
