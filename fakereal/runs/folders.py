@@ -14,7 +14,6 @@ from fakereal.runtime.errors import first_line
 
 JOURNAL = "study.journal"  # of a search, in the directory of its jobs
 TRAINS = {"train", "tune"}  # commands that leave trainings, and go on with each other's
-PRUNED = "TrialPruned"  # what a search raises in a job that it gives up: no failure
 INNER = {".hydra", "checkpoints", "csv", "figures"}  # of a run: its own output never holds another run
 
 

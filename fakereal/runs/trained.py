@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from fakereal.runs.commands import resume_command
 from fakereal.runs.folders import (
-    PRUNED,
     Unusable,
     read_hydra,
     read_json,
@@ -19,6 +18,7 @@ from fakereal.runs.folders import (
     require,
 )
 from fakereal.runs.image_digests import ImageDigests
+from fakereal.runs.outcome import PRUNED, Failed, Unfinished, final_metrics
 
 REQUIRED = (
     "val/accuracy",
@@ -99,14 +99,13 @@ def read_run(folder: Path, monitor: str) -> Run:
     if not isinstance(config, dict):
         raise Unusable("config.yaml holds no settings")
     overrides = read_overrides(folder)
-    error = folder / "error.txt"
-    if error.exists():  # first: a job that is run again keeps its old metrics until it trains
-        said = error.read_text(encoding="utf-8", errors="replace").split()
-        pruned = said[:1] == [f"{PRUNED}:"]
-        raise Unusable(f"pruned: {' '.join(said[1:])}" if pruned else f"failed: {' '.join(said)}")
-    if not (folder / "metrics.json").exists():
-        raise Unusable(_unfinished(folder))
-    metrics = read_json(folder / "metrics.json")
+    try:
+        metrics = final_metrics(folder)
+    except Failed as failure:
+        said = " ".join(str(failure).split())
+        raise Unusable(said.replace(PRUNED, "pruned", 1) if failure.pruned else f"failed: {said}") from None
+    except Unfinished:
+        raise Unusable(_how_to_go_on(folder)) from None
     require(metrics, (monitor, *REQUIRED), CHECKPOINT, OPTIONAL)
     provenance = read_json(folder / "provenance.json")
     data = provenance.get("data")
@@ -122,8 +121,8 @@ def _chosen(folder: Path) -> dict[str, Any]:
     return chosen if isinstance(chosen, dict) else {}
 
 
-def _unfinished(folder: Path) -> str:
-    """Says how to go on with a run that has no metrics.json."""
+def _how_to_go_on(folder: Path) -> str:
+    """With a run that is not finished."""
     last = folder / "checkpoints" / "last.ckpt"
     if not last.exists() and not (folder / "csv").exists():
         return "no metrics.json: training never started (see its train.log)"

@@ -23,6 +23,7 @@ from fakereal.config.elsewhere import ELSEWHERE, ELSEWHERE_WITHIN
 from fakereal.config.ranks import from_outside, rank
 from fakereal.config.words import key_of
 from fakereal.runs.folders import Unusable, read_json, read_yaml
+from fakereal.runs.outcome import final_metrics
 from fakereal.runtime.errors import UserError
 from fakereal.runtime.files import write_json
 
@@ -145,10 +146,8 @@ def claimed(monitor: str) -> Iterator[dict[str, Any] | None]:
 
 def finished(out: Path, monitor: str) -> dict[str, Any] | None:
     """The metrics of a job that is complete, and after which nothing failed."""
-    if (out / "error.txt").exists():
-        return None
     try:
-        metrics = read_json(out / "metrics.json")
+        metrics = final_metrics(out)
         value = float(metrics[monitor])
     except (Unusable, KeyError, TypeError, ValueError):
         return None

@@ -14,8 +14,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from fakereal.config.ranks import rank
-from fakereal.runs.folders import PRUNED
-from fakereal.sweeps.table import UNFINISHED, as_text, read_jobs, tabulate, without_intervals, write_results
+from fakereal.runs.outcome import Unfinished, failed_before, forget_failure, record_failure
+from fakereal.sweeps.table import as_text, read_jobs, tabulate, without_intervals, write_results
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,12 +39,10 @@ class SweepResults(Callback):
         if config.hydra.mode != RunMode.MULTIRUN or rank():
             return
         folder = Path(config.hydra.runtime.output_dir)
-        error = folder / "error.txt"
         if job_return.status == JobStatus.FAILED:
-            failure = job_return._return_value
-            error.write_text(f"{type(failure).__name__}: {failure}\n", encoding="utf-8", errors="backslashreplace")
+            record_failure(folder, job_return._return_value)
         elif job_return._return_value == job_return._return_value:  # not nan: left to another process
-            error.unlink(missing_ok=True)
+            forget_failure(folder)
         write_results(Path(config.hydra.sweep.dir), str(config.get("monitor", "val/accuracy")))
 
 
@@ -55,22 +53,22 @@ def report(sweep: Path, monitor: str, began: float) -> None:
     write_results(sweep, monitor)  # a job that was killed right at its end has not, and is launched no more
     from rich.console import Console
 
-    rows = read_jobs(sweep)
+    jobs = read_jobs(sweep)
     # A pipe has no width: nothing is folded for it.
     console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else WIDE)
     console.print(f"Sweep by {monitor}")  # not as the table's title, which would be folded to its width
-    console.print(_fitting(*tabulate(rows, monitor), monitor, console))
+    console.print(_fitting(*tabulate(jobs, monitor), monitor, console))
     console.print(f"Results: {sweep / 'results.csv'}")
     earlier = []
-    for row in rows:
-        if not row["error"] or row["error"].startswith(PRUNED):
+    for job in jobs:
+        if not job.problem or job.pruned:
             continue
-        if _failed_before(sweep / row["job"], began):
-            earlier.append(row["job"])
+        if failed_before(sweep / job.name, began):
+            earlier.append(job.name)
             continue
-        chosen = " ".join(f"{key}={value}" for key, value in row["overrides"].items())
-        said = "is not finished" if row["error"] == UNFINISHED else f"failed: {row['error']}"
-        console.print(f"Job {row['job']} ({chosen}) {said}", style="red")
+        chosen = " ".join(f"{key}={value}" for key, value in job.overrides.items())
+        said = "is not finished" if isinstance(job.problem, Unfinished) else f"failed: {job.problem}"
+        console.print(f"Job {job.name} ({chosen}) {said}", style="red")
     if earlier:
         told = f"Failed in an earlier command, and not retried by this one: {', '.join(earlier)}"
         console.print(f"{told} (results.csv says why)")
@@ -108,10 +106,3 @@ def _table(header: list[str], body: list[list[Any]], broken: bool) -> "Table":
     for line in lines:
         table.add_row(*(Text(cell, no_wrap=True) for cell in line[:-1]))
     return table
-
-
-def _failed_before(job: Path, began: float) -> bool:
-    try:
-        return (job / "error.txt").stat().st_mtime < began
-    except OSError:
-        return False

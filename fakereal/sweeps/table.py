@@ -5,6 +5,8 @@ import io
 import logging
 import math
 import re
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,11 @@ from filelock import FileLock
 
 from fakereal.config.monitor import mode_of
 from fakereal.config.search import SEARCH_KEYS
-from fakereal.runs.folders import PRUNED, Unusable, number_of, read_json, read_overrides
+from fakereal.runs.folders import Unusable, number_of, read_overrides
+from fakereal.runs.outcome import PRUNED, Failed, final_metrics
 from fakereal.runtime.files import replace
 
 log = logging.getLogger(__name__)
-UNFINISHED = "not finished"
 UNTABLED = {"ckpt_path", *SEARCH_KEYS}  # of overrides: they say how a job goes on, or is chosen
 LONG = re.compile(r"-?\d\.\d{5,}(e-?\d+)?")
 SHOWN = (
@@ -30,47 +32,62 @@ SHOWN = (
 )
 
 
-def read_jobs(sweep: Path) -> list[dict[str, Any]]:
-    """A row for each job directory: number, overrides, figures or error."""
-    rows = []
+@dataclass
+class Job:
+    """A row of the table.
+
+    Attributes:
+        name: of its directory, a number.
+        metrics: the numbers of metrics.json; empty where there is a problem.
+        problem: why it has none: failed, pruned, not finished, or not to be read.
+    """
+
+    name: str
+    overrides: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    problem: Unusable | None = None
+
+    @property
+    def pruned(self) -> bool:
+        """Whether a search gave it up."""
+        return isinstance(self.problem, Failed) and self.problem.pruned
+
+
+def read_jobs(sweep: Path) -> list[Job]:
+    """The jobs of a sweep, by number."""
     folders = (path.parent for path in sweep.glob("*/.hydra"))
-    for folder in sorted(folders, key=lambda folder: number_of(folder.name)):
-        row: dict[str, Any] = {"job": folder.name, "overrides": {}, "error": "", "metrics": {}}
-        try:
-            row["overrides"] = read_overrides(folder)
-        except Unusable:
-            row["error"] = UNFINISHED  # it begins just now, or was killed as it did
-        try:
-            if (folder / "error.txt").exists():  # first: a job that is run again keeps its old metrics until it trains
-                row["error"] = (folder / "error.txt").read_text(encoding="utf-8", errors="replace").strip()
-            elif (folder / "metrics.json").exists():
-                figures = read_json(folder / "metrics.json").items()
-                row["metrics"] = {name: value for name, value in figures if isinstance(value, int | float)}
-            else:
-                row["error"] = UNFINISHED
-        except (OSError, Unusable) as reason:  # of one job; the others have their rows
-            row["error"] = str(reason)
-        rows.append(row)
-    return rows
+    return [_read_job(folder) for folder in sorted(folders, key=lambda folder: number_of(folder.name))]
 
 
-def tabulate(rows: list[dict[str, Any]], monitor: str) -> tuple[list[str], list[list[Any]]]:
+def _read_job(folder: Path) -> Job:
+    job = Job(folder.name)
+    with suppress(Unusable):  # it begins just now, or was killed as it did
+        job.overrides = read_overrides(folder)
+    try:
+        figures = final_metrics(folder).items()
+        job.metrics = {name: value for name, value in figures if isinstance(value, int | float)}
+    except Unusable as problem:  # of one job; the others have their rows
+        job.problem = problem
+    return job
+
+
+def tabulate(jobs: list[Job], monitor: str) -> tuple[list[str], list[list[Any]]]:
     """Header and body: only overrides that vary, the best by the monitored metric first, failed jobs last.
 
     The bounds of a figure's interval are columns of their own, NAME_low and NAME_high.
     """
-    keys = list(dict.fromkeys(key for row in rows for key in row["overrides"] if key.split(".")[0] not in UNTABLED))
-    varied = [key for key in keys if len({row["overrides"].get(key) for row in rows}) > 1]
+    keys = list(dict.fromkeys(key for job in jobs for key in job.overrides if key.split(".")[0] not in UNTABLED))
+    varied = [key for key in keys if len({job.overrides.get(key) for job in jobs}) > 1]
     named = (f"{name}{end}" for name in (monitor, *SHOWN) for end in ("", "_low", "_high"))
-    figures = list(dict.fromkeys(name for name in named if any(name in row["metrics"] for row in rows)))
+    figures = list(dict.fromkeys(name for name in named if any(name in job.metrics for job in jobs)))
     sign = 1 if mode_of(monitor) == "min" else -1
-    ranked = sorted(rows, key=lambda row: _last_if_none(sign * row["metrics"].get(monitor, math.nan)))
+    ranked = sorted(jobs, key=lambda job: _last_if_none(sign * job.metrics.get(monitor, math.nan)))
     header = ["job", *varied, *figures, "error"]
     body = [
-        [row["job"], *(row["overrides"].get(key, "") for key in varied)]
-        + [row["metrics"].get(figure, "") for figure in figures]
-        + [row["error"].replace("\n", "; ")]
-        for row in ranked
+        [job.name, *(job.overrides.get(key, "") for key in varied)]
+        + [job.metrics.get(figure, "") for figure in figures]
+        + [str(job.problem or "").replace("\n", "; ")]
+        for job in ranked
     ]
     return header, body
 

@@ -28,7 +28,7 @@ from torch import multiprocessing
 from torch.multiprocessing.spawn import ProcessContext, ProcessExitedException, ProcessRaisedException
 
 from fakereal.config.ranks import from_outside
-from fakereal.runs.folders import PRUNED
+from fakereal.runs.outcome import PRUNED
 from fakereal.runtime.errors import UserError
 from fakereal.sweeps.jobs import in_sweep
 from fakereal.training.refusals import on_several_devices

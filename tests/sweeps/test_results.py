@@ -10,7 +10,7 @@ import time
 import pytest
 
 from fakereal.sweeps.results import report
-from fakereal.sweeps.table import as_text, tabulate
+from fakereal.sweeps.table import Job, as_text, tabulate
 
 
 def table(folder):
@@ -50,14 +50,12 @@ def test_a_damaged_job_leaves_the_others_their_rows(run, quick, tmp_path, damage
 
 
 def test_sorting_by_a_loss_puts_the_lowest_first():
-    rows = [
-        {"job": str(n), "overrides": {"seed": str(n), "same": "1"}, "error": "", "metrics": {"val/loss": loss}}
-        for n, loss in enumerate((0.3, 0.1, 0.2))
-    ]
-    header, body = tabulate(rows, "val/loss")
+    losses = enumerate((0.3, 0.1, 0.2))
+    jobs = [Job(str(n), {"seed": str(n), "same": "1"}, {"val/loss": loss}) for n, loss in losses]
+    header, body = tabulate(jobs, "val/loss")
     assert header == ["job", "seed", "val/loss", "error"]
-    rows[0]["overrides"]["seed"] = "0.00268345678901"
-    _, shown = as_text(*tabulate(rows, "val/loss"))
+    jobs[0].overrides["seed"] = "0.00268345678901"
+    _, shown = as_text(*tabulate(jobs, "val/loss"))
     assert [cells[1] for cells in shown] == ["1", "2", "0.002683"]
     assert [line[0] for line in body] == ["1", "2", "0"]
 
@@ -75,16 +73,13 @@ def test_jobs_run_side_by_side_with_joblib(quick, tmp_path):
 
 def test_what_varies_is_a_column_whatever_it_is_and_how_a_search_goes_is_none():
     given = [{"data.root": "a", "threads": "1", "n_trials": "3"}, {"data.root": "b", "threads": "2", "n_trials": "4"}]
-    rows = [{"job": "0", "overrides": overrides, "error": "", "metrics": {}} for overrides in given]
-    assert tabulate(rows, "val/loss")[0] == ["job", "data.root", "threads", "error"]
+    jobs = [Job("0", overrides) for overrides in given]
+    assert tabulate(jobs, "val/loss")[0] == ["job", "data.root", "threads", "error"]
 
 
 def test_a_loss_that_is_no_number_is_the_worst():
-    rows = [
-        {"job": str(job), "overrides": {}, "error": "", "metrics": {"val/loss": loss}}
-        for job, loss in enumerate((0.3, math.nan, 0.2))
-    ]
-    assert [line[0] for line in tabulate(rows, "val/loss")[1]] == ["2", "0", "1"]
+    jobs = [Job(str(job), metrics={"val/loss": loss}) for job, loss in enumerate((0.3, math.nan, 0.2))]
+    assert [line[0] for line in tabulate(jobs, "val/loss")[1]] == ["2", "0", "1"]
 
 
 @pytest.fixture
