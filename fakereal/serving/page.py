@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from fakereal import CLASSES, REVIEW
 from fakereal.explanation.overlay import colour_bar
-from fakereal.exporting.card import POINTS, about, figures_of, results_of
+from fakereal.prediction.about import POINTS, about, figures_of, results_of
 from fakereal.presentation.plots import BLUE, ORANGE
 from fakereal.presentation.rendering import templates_of
 from fakereal.runtime.errors import UserError, installing
