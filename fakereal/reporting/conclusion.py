@@ -39,7 +39,8 @@ def conclusion(found: ReportFindings) -> list[Block]:
     how = "highest" if mode_of(found.monitor) == "max" else "lowest"
     first = f"{count} ({best.name})" + (f": the {how} {found.monitor}" if len(found.runs) > 1 else "")
     blocks: list[Block] = [Text(f"{first}, on {validation_images(best):,} validation images.")]
-    blocks += [*_others(found), *_tested(found, best), *_cheaper(found, best), *_runner_up(found), *_seeds(found)]
+    blocks += [*_others(found), *_tested(found, best), *_trained_before(best), *_cheaper(found, best)]
+    blocks += [*_runner_up(found), *_seeds(found)]
     for key in SPLIT_KEYS:
         if len({str(run.config.get(key)) for run in found.runs}) > 1:
             text = f"Caution: {key} differs between the runs, so they were validated on different images."
@@ -78,6 +79,14 @@ def _tested(found: ReportFindings, best: Run) -> list[Block]:
     untested = f"{elsewhere} To test it again:" if looks else f"{never or 'It has not been tested yet'}. Test it:"
     blocks.append(Text("To look at the test split once more:" if test else untested))
     return [*blocks, Command(testing_command(best.checkpoint, best.folder))]
+
+
+def _trained_before(best: Run) -> list[Block]:
+    """A caution where init_from= brought weights that know images of validation."""
+    if not (known := int(best.metrics.get("val/trained_on_before", 0))):
+        return []
+    text = f"Caution: the checkpoint of init_from= was trained or validated on {known:,} of its validation images"
+    return [Text(f"{text}: its validation figures, and a choice by them, are too good.")]
 
 
 def _cheaper(found: ReportFindings, best: Run) -> list[Block]:

@@ -87,14 +87,10 @@ def _seeds(found: ReportFindings) -> list[Block]:
 
 
 def _confusions(found: ReportFindings) -> list[Block]:
-    every = [(run, confusion(found, run)) for run in found.runs]
-    matrices = [matrix for _, matrix in every if matrix]
-    if not matrices:
-        return [Text("No run has counts: test one, or train with this version of fakereal.")]
     text = "Rows are the true classes, columns the predicted ones; FAKE is the positive class."
-    if len(matrices) > CONFUSIONS_SHOWN:
-        text += f" The best {CONFUSIONS_SHOWN} of {len(matrices)} are shown."
-    return [Text(text), Confusions(matrices[:CONFUSIONS_SHOWN])]
+    if len(found.runs) > CONFUSIONS_SHOWN:
+        text += f" The best {CONFUSIONS_SHOWN} of {len(found.runs)} are shown."
+    return [Text(text), Confusions([confusion(found, run) for run in found.runs[:CONFUSIONS_SHOWN]])]
 
 
 def _pairs(found: ReportFindings) -> list[Block]:
@@ -119,8 +115,7 @@ def _intervals(found: ReportFindings) -> list[Block]:
     texts = [
         "All intervals are 95%. Accuracy of one run: Wilson's score interval; it shows how much a figure on that many "
         "images can be luck, but not how much another seed would change it. AUROC: score interval "
-        "(Newcombe 2006); loss: Student's over the images. Runs of older versions have other intervals of "
-        "an AUROC, or none on validation."
+        "(Newcombe 2006); loss: Student's over the images."
     ]
     if any(len(group.runs) > 1 for group in found.groups):
         texts.append(

@@ -149,13 +149,10 @@ def elsewhere_table(found: ReportFindings) -> Table:
     return Table(("run", "data", "what they are", "images", "far from training", *TESTED), rows)
 
 
-def confusion(found: ReportFindings, run: Run) -> Confusion | None:
-    """On the test split where the run is tested, else on validation; None where no counts were kept."""
+def confusion(found: ReportFindings, run: Run) -> Confusion:
+    """On the test split where the run is tested, else on validation."""
     test = found.tests.of_run.get(run)
     split, metrics = ("test", test.metrics) if test else ("val", run.metrics)
-    counts = [metrics.get(f"{split}/{name}") for name in ("tn", "fp", "fn", "tp")]
-    if None in counts:
-        return None
-    tn, fp, fn, tp = map(int, counts)
+    tn, fp, fn, tp = (int(metrics[f"{split}/{name}"]) for name in ("tn", "fp", "fn", "tp"))
     name = "test" if test else "validation"
     return Confusion(f"{found.ref(run)} {found.label(run)}: {name}", ((tn, fp), (fn, tp)))

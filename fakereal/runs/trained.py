@@ -26,12 +26,12 @@ REQUIRED = (
     "val/accuracy_high",
     "val/auroc",
     "val/loss",
-    "val/images",
+    *(f"val/{name}" for name in ("images", "tn", "fp", "fn", "tp")),
     "epochs",
     "parameters",
 )
 CHECKPOINT = ("checkpoint", "checkpoint_digest")
-OPTIONAL = ("train_seconds", "images_per_second", "best_epoch", "val/tn", "val/fp", "val/fn", "val/tp")
+OPTIONAL = ("train_seconds", "images_per_second", "best_epoch", "val/trained_on_before")
 
 
 class LeftOut(NamedTuple):

@@ -146,6 +146,10 @@ def test_images_that_the_weights_were_trained_on_before_are_known(run, quick, tm
     validated = json.loads((tmp_path / "resplit" / "metrics.json").read_text())
     assert 8 < validated["val/trained_on_before"] <= validated["val/images"] == 16
     assert "val/trained_on_before" not in json.loads((tmp_path / "elsewhere" / "metrics.json").read_text())
+    for name in tests:
+        said = " ".join(run("report", f"runs={name}", f"hydra.run.dir=report_of_{name}").text.split())
+        caution = f"trained or validated on {validated['val/trained_on_before']} of its validation images"
+        assert (caution in said) == (name == "resplit"), said
 
     last = best["elsewhere"].with_name("last.ckpt")
     unknown = run("train", *quick, f"init_from={last}", "hydra.run.dir=unknown")
