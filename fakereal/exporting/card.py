@@ -6,7 +6,7 @@ from typing import Any
 from fakereal import __version__
 from fakereal.exporting.formats import Described
 from fakereal.models.checkpoint import Loaded
-from fakereal.prediction.about import POINTS, about, figures_of, results_of
+from fakereal.prediction.about import POINTS, about, results_of, test_table
 from fakereal.presentation.rendering import escape_markdown, templates_of
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -44,7 +44,7 @@ def write_card(
         members=said,
         points=POINTS,
         table=[header, *([name, *map(text_of, said)] for name, text_of in ROWS.items())],
-        tests=[figures_of(test, members) for test in results_of(members, tests)],
+        tests=[test_table(test, members) for test in results_of(members, tests)],
         license=license,
         version=__version__,
     )

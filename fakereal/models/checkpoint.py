@@ -164,7 +164,7 @@ def load_classifier(path: str | Path, key: str = "ckpt_path") -> Loaded:
         raise UserError(
             f"{key}={path} was altered: its hyper_parameters do not describe a network. Copy it again."
         ) from error
-    load_weights(classifier, checkpoint, path, key)
+    restore_weights(classifier, checkpoint, path, key)
     ours = checkpoint["fakereal"]
     classifier.threshold, classifier.temperature = ours["threshold"], ours["temperature"]
     try:
@@ -188,7 +188,7 @@ def ever_trained(checkpoint: dict[str, Any]) -> torch.Tensor | None:
     return torch.cat(found).unique() if found else None
 
 
-def load_weights(classifier: Classifier, checkpoint: dict[str, Any], path: str | Path, key: str) -> None:
+def restore_weights(classifier: Classifier, checkpoint: dict[str, Any], path: str | Path, key: str) -> None:
     """Puts a checkpoint's weights into a classifier of the same architecture."""
     try:
         classifier.load_state_dict(checkpoint["state_dict"])

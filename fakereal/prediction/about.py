@@ -108,7 +108,7 @@ def results_of(members: list[Loaded], folders: str | list[str] | None) -> list[T
     return join(alike, []).strangers
 
 
-def figures_of(test: Tested, members: list[Loaded]) -> dict[str, Any]:
+def test_table(test: Tested, members: list[Loaded]) -> dict[str, Any]:
     """The rows of a test's table, and which images it was on."""
     rows = [
         (name, *(form.format(test.metrics[f"test/{key}{end}"]) for end in ("", "_low", "_high")))

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from fakereal import CLASSES, REVIEW
 from fakereal.explanation.overlay import colour_bar
-from fakereal.prediction.about import POINTS, about, figures_of, results_of
+from fakereal.prediction.about import POINTS, about, results_of, test_table
 from fakereal.presentation.plots import BLUE, ORANGE
 from fakereal.presentation.rendering import templates_of
 from fakereal.runtime.errors import UserError, installing
@@ -93,7 +93,7 @@ def described_by(name: str, judge: Judge, tests: str | list[str] | None) -> str:
     predictor = judge.predictor
     members = predictor.members
     usual = [member.reference.usual_sizes() if member.reference else "" for member in members]
-    figures = [figures_of(test, members) for test in results_of(members, tests)]
+    figures = [test_table(test, members) for test in results_of(members, tests)]
     return rendered(
         "about", members=[about(member) for member in members], usual=usual, points=POINTS, tests=figures,
         threshold=predictor.threshold, resize=predictor.resize, bar=colour_bar(),

@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 
 from fakereal.config.ranks import rank
 from fakereal.runs.outcome import Unfinished, failed_before, forget_failure, record_failure
-from fakereal.sweeps.table import as_text, read_jobs, tabulate, without_intervals, write_results
+from fakereal.sweeps.table import as_text, read_jobs, tabulate, without_intervals, write_tables
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,7 +33,7 @@ class SweepResults(Callback):
         if rank():
             return
         monitor = str(config.get("monitor", "val/accuracy"))
-        atexit.register(report, Path(config.hydra.sweep.dir), monitor, time.time())
+        atexit.register(show_results, Path(config.hydra.sweep.dir), monitor, time.time())
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         if config.hydra.mode != RunMode.MULTIRUN or rank():
@@ -43,14 +43,14 @@ class SweepResults(Callback):
             record_failure(folder, job_return._return_value)
         elif job_return._return_value == job_return._return_value:  # not nan: left to another process
             forget_failure(folder)
-        write_results(Path(config.hydra.sweep.dir), str(config.get("monitor", "val/accuracy")))
+        write_tables(Path(config.hydra.sweep.dir), str(config.get("monitor", "val/accuracy")))
 
 
-def report(sweep: Path, monitor: str, began: float) -> None:
+def show_results(sweep: Path, monitor: str, began: float) -> None:
     """Prints the sweep's table when the command ends, and names the jobs that failed since it `began`."""
     if not any(sweep.glob("*/.hydra")):
         return
-    write_results(sweep, monitor)  # a job that was killed right at its end has not, and is launched no more
+    write_tables(sweep, monitor)  # a job that was killed right at its end has not, and is launched no more
     from rich.console import Console
 
     jobs = read_jobs(sweep)

@@ -118,7 +118,7 @@ def without_intervals(header: list[str], body: list[list[Any]]) -> tuple[list[st
     return [header[place] for place in kept], [[line[place] for place in kept] for line in body]
 
 
-def write_results(sweep: Path, monitor: str) -> None:
+def write_tables(sweep: Path, monitor: str) -> None:
     """Writes both tables; jobs that end at the same time take turns."""
     with FileLock(sweep / ".results.lock"):
         header, body = tabulate(read_jobs(sweep), monitor)

@@ -17,7 +17,7 @@ from fakereal.presentation.content import known_interval, percent
 from fakereal.runs.image_digests import ImageDigests
 from fakereal.testing.groups import group_names
 from fakereal.testing.members import each_member
-from fakereal.testing.trained_on import seen_in_training, without_leaked
+from fakereal.testing.trained_on import figures_without_leaked, seen_in_training
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def result_of(
     groups = by_group(evaluation, group_of, np.isin(split.rows, trained) if len(trained) else None)
     metrics = {
         **evaluation.flat("test/"),
-        **without_leaked(evaluation, data, trained),
+        **figures_without_leaked(evaluation, data, trained),
         **{f"test/far/{name}": figure for name, figure in far.figures().items()},
         **origin(members),
         **seen_in_training(data, trained),

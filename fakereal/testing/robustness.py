@@ -61,7 +61,11 @@ def robustness(cfg: DictConfig) -> dict[str, Any]:
     refuse_no_numbers(asked.of_cell(0, 1), cfg.ckpt_path)
     rows = evaluate(cells, asked, split.labels[positions])
 
-    metrics = {**flat(rows, cfg.split), f"{cfg.split}/threshold": asked.ensemble.threshold, **origin(members)}
+    metrics = {
+        **summed_up(rows, cfg.split),
+        f"{cfg.split}/threshold": asked.ensemble.threshold,
+        **origin(members),
+    }
     metrics |= ImageDigests.of_data(data).named()
     look = record_look(Path(cfg.ledger), metrics, out)[1] if cfg.split == "test" else None
     write_rows(out / "robustness.csv", rows)
@@ -120,7 +124,7 @@ def evaluate(cells: Cells, asked: Asked, labels: np.ndarray) -> list[dict[str, A
     return rows
 
 
-def flat(rows: list[dict[str, Any]], split: str) -> dict[str, Any]:
+def summed_up(rows: list[dict[str, Any]], split: str) -> dict[str, Any]:
     """The clean figures as SPLIT/NAME; MEANS over the cells of each corruption, and over all of them."""
     of_grid = ("corruption", "severity", "strength", "change", "lost_to_ranking")
     figures = {f"{split}/{name}": value for name, value in rows[0].items() if name not in of_grid}

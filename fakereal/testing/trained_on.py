@@ -70,7 +70,7 @@ def _seen(data: ImageDataModule, trained: np.ndarray) -> int:
     return len(np.intersect1d(data.splits["test"].rows, trained))
 
 
-def without_leaked(evaluation: Evaluation, data: ImageDataModule, trained: np.ndarray) -> dict[str, Any]:
+def figures_without_leaked(evaluation: Evaluation, data: ImageDataModule, trained: np.ndarray) -> dict[str, Any]:
     """Accuracy over the test images whose pixels do not also stand in train or val; empty where all are new.
 
     What data.drop_duplicates leaves out counts as seen unless all networks were trained without it. Empty also where

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from fakereal.config.build import build, build_all
 from fakereal.config.schema import check
 from fakereal.config.words import values_of
-from fakereal.models.checkpoint import digest_of, ever_trained, load_weights, read_checkpoint
+from fakereal.models.checkpoint import digest_of, ever_trained, read_checkpoint, restore_weights
 from fakereal.models.classifier import Classifier
 from fakereal.runs.provenance import provenance
 from fakereal.runtime.environment import prepare
@@ -136,7 +136,7 @@ def give_weights(
     """Those of the checkpoint to resume from or of `init_from`; told here, before anything is written, if unfit."""
     if checkpoint is not None:
         refuse_fewer_epochs(checkpoint, cfg.trainer.max_epochs)
-        load_weights(classifier, checkpoint, resume, "ckpt_path")
+        restore_weights(classifier, checkpoint, resume, "ckpt_path")
     elif cfg.init_from:
         start = read_checkpoint(cfg.init_from, "init_from")
         compare_reading(cfg, start)
@@ -145,7 +145,7 @@ def give_weights(
                 log.warning("model.normalization= is not used: it stays as the weights of init_from= were trained")
             classifier.normalize_by(start["hyper_parameters"]["normalization"])
         own = {name: getattr(classifier, name) for name in ("mean", "std", "pos_weight")}  # this run's config
-        load_weights(classifier, start | {"state_dict": start["state_dict"] | own}, cfg.init_from, "init_from")
+        restore_weights(classifier, start | {"state_dict": start["state_dict"] | own}, cfg.init_from, "init_from")
         classifier.trained_before = ever_trained(start)
         if "trained" not in start["fakereal"]:
             log.warning("init_from=%s does not say which images it was trained on: no test can tell", cfg.init_from)

@@ -25,7 +25,7 @@ from fakereal.config.build import build
 from fakereal.config.schema import annotations_of, check, resolved
 from fakereal.config.search import SEARCH_KEYS
 from fakereal.runtime.errors import UserError
-from fakereal.sweeps.results import report
+from fakereal.sweeps.results import show_results
 from fakereal.tuning.grid import combinations
 from fakereal.tuning.space import Space, parse_space
 from fakereal.tuning.study import forgive, join_study, keep_copy, lock_of, put_back, recover, remaining
@@ -69,7 +69,7 @@ def _no_table_of_what_is_refused() -> Iterator[None]:
     try:
         yield
     except HydraException:
-        atexit.unregister(report)
+        atexit.unregister(show_results)
         raise
 
 

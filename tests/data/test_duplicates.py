@@ -10,7 +10,7 @@ from PIL import Image
 
 from fakereal.data.folder import Folder
 from fakereal.evaluation.evaluation import Evaluation
-from fakereal.testing.trained_on import rows_of_training, without_leaked
+from fakereal.testing.trained_on import figures_without_leaked, rows_of_training
 
 
 @pytest.fixture
@@ -101,6 +101,6 @@ def test_a_network_that_saw_them_is_told_of_them_whatever_the_test_leaves_out(le
         for dropped in (False, True)
     )
     for members in ([seen], [unseen, seen]):
-        told = without_leaked(evaluation, data, rows_of_training(data, members))
+        told = figures_without_leaked(evaluation, data, rows_of_training(data, members))
         assert told["test/without_leaked/images"] == len(labels) - 4
-    assert without_leaked(evaluation, data, rows_of_training(data, [unseen])) == {}
+    assert figures_without_leaked(evaluation, data, rows_of_training(data, [unseen])) == {}

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from fakereal.sweeps.results import report
+from fakereal.sweeps.results import show_results
 from fakereal.sweeps.table import Job, as_text, tabulate
 
 
@@ -105,7 +105,7 @@ def test_a_narrow_terminal_has_whole_figures(swept, capsys, monkeypatch, width):
         monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
         monkeypatch.setenv("COLUMNS", str(width))
         monkeypatch.setenv("TERM", "xterm")
-    report(swept, "val/accuracy", 0.0)
+    show_results(swept, "val/accuracy", 0.0)
     lines = capsys.readouterr().out.splitlines()
     rows = [line for line in lines if line.startswith("│") and "0.8333" in line]
     assert len(rows) == 2 and all(len(line) <= (width or 10_000) for line in rows), lines
@@ -115,7 +115,7 @@ def test_a_narrow_terminal_has_whole_figures(swept, capsys, monkeypatch, width):
 
 
 def test_what_failed_before_is_told_in_a_line(swept, capsys):
-    report(swept, "val/accuracy", time.time() + 60)
+    show_results(swept, "val/accuracy", time.time() + 60)
     text = capsys.readouterr().out
     assert "Failed in an earlier command, and not retried by this one: 2 (results.csv says why)" in text
     assert "Unreadable" not in text

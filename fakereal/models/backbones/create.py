@@ -15,7 +15,7 @@ from fakereal.models.backbones.download import find_weights
 from fakereal.models.backbones.layers import calm_head, check_image_size
 from fakereal.models.backbones.names import resolve
 from fakereal.models.backbones.stem import Stem, use_small_stem
-from fakereal.models.backbones.weights import load_weights, read_weights
+from fakereal.models.backbones.weights import load_backbone_weights, read_weights
 from fakereal.runtime.errors import UserError
 
 # What must not be given as `model.backbone_kwargs`, and why not.
@@ -79,7 +79,7 @@ def create_backbone(
     if stem != "default":
         use_small_stem(backbone, name, stem)
     if state is not None:
-        load_weights(backbone, state, stem=stem, path=weights, name=name)
+        load_backbone_weights(backbone, state, stem=stem, path=weights, name=name)
     return backbone
 
 

@@ -71,7 +71,7 @@ def _named(content: Any) -> bool:
     return isinstance(content, dict) and bool(content) and all(isinstance(value, Tensor) for value in content.values())
 
 
-def load_weights(
+def load_backbone_weights(
     backbone: nn.Module, state: dict[str, Tensor], *, stem: Stem = "default", path: str, name: str
 ) -> None:
     """Load tensors into a timm network, whose classifier alone may be missing or of another shape.
