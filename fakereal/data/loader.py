@@ -41,6 +41,16 @@ class EpochBatches(Sampler):
     def __len__(self) -> int:
         return len(self.edges) - 1
 
+    def part_of_step(self, batch: int, accumulate: int, batches: int) -> float:
+        """What the loss of a batch is multiplied with, so that an optimizer's step sees the mean over all its images.
+
+        A Trainer divides the loss of each of `batches` an epoch by `accumulate`; but the last step may have fewer
+        batches, and batches fewer images.
+        """
+        first = batch - batch % accumulate
+        last = min(first + accumulate, batches)
+        return accumulate * (self.edges[batch + 1] - self.edges[batch]) / (self.edges[last] - self.edges[first])
+
     def order(self) -> np.ndarray:
         """The permutation (length,) of the current epoch."""
         if not self.shuffle:

@@ -191,6 +191,9 @@ class Classifier(L.LightningModule):
             self.log("train/loss_step", loss.detach())
         if self.trainer.is_last_batch:
             self._log_epoch("train/loss", self.training_figures)
+        if (accumulate := self.trainer.accumulate_grad_batches) > 1:
+            batches = self.trainer.train_dataloader.sampler
+            loss = loss * batches.part_of_step(batch_idx, accumulate, self.trainer.num_training_batches)
         return loss
 
     def on_train_epoch_end(self) -> None:
