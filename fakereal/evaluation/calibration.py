@@ -212,3 +212,22 @@ def precision_at(prevalence: float, true_positive_rate: Rate, false_positive_rat
     right = prevalence * true_positive_rate
     called = right + (1 - prevalence) * false_positive_rate
     return right / np.maximum(called, np.finfo(np.float64).tiny)
+
+
+def calibration_error_by_chance(
+    values: np.ndarray, ranks: np.ndarray, quantile: float, *, draws: int = 200, seed: int = 0
+) -> float:
+    """The quantile of the calibration error where probabilities are right: labels are drawn from them.
+
+    Consistency resampling (Bröcker & Smith 2007). values (R,): the different probabilities, ascending; ranks (N,): of
+    which of them each image is.
+    """
+    generator, probabilities = np.random.default_rng(seed), values[ranks].astype(np.float32)
+    counts = np.bincount(ranks, minlength=len(values))
+
+    def error() -> float:
+        fake = generator.random(len(ranks), np.float32) < probabilities
+        drawn = np.bincount(ranks[fake], minlength=len(values))
+        return calibration_error_of_counts(values, counts - drawn, drawn)
+
+    return float(np.quantile([error() for _ in range(draws)], quantile))

@@ -1,6 +1,7 @@
 """All figures of a set of predictions: one place for every command that has some."""
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,13 +9,15 @@ import numpy as np
 
 from fakereal import CLASSES
 from fakereal.evaluation.calibration import (
+    EPSILON,
+    calibration_error_by_chance,
     calibration_error_of_counts,
     called_fake,
     log_losses,
     precision_at,
     squared_errors,
 )
-from fakereal.evaluation.intervals import bootstrap, named, of_mean, of_two_rates, wilson
+from fakereal.evaluation.intervals import TAIL, bootstrap, named, of_mean, of_two_rates, wilson
 from fakereal.evaluation.ranking import (
     auroc_with_interval,
     average_precision_with_interval,
@@ -98,13 +101,20 @@ class Evaluation:
 
     def log_loss(self) -> tuple[float, tuple[float, float]]:
         """Mean negative log-likelihood, in nats, with Student's interval."""
-        return of_mean(self.labels, log_losses(self.labels, self.probabilities))
+        return of_mean(self.labels, log_losses(self.labels, self.probabilities), most=-math.log(EPSILON))
 
     def calibration_error(self) -> tuple[float, tuple[float, float]]:
-        """Expected calibration error over bins of equal mass, with its bootstrap interval."""
+        """Expected calibration error over bins of equal mass, with its bootstrap interval.
+
+        This begins at 0 where perfectly calibrated probabilities may have as large an error by chance.
+        """
         values, ranks = self._ranked
-        figure = functools.partial(calibration_error_of_counts, values.astype(np.float64))
-        return bootstrap(figure, self.labels, ranks, biased=True)
+        values = values.astype(np.float64)
+        figure = functools.partial(calibration_error_of_counts, values)
+        value, (low, high) = bootstrap(figure, self.labels, ranks, biased=True)
+        if low and value <= calibration_error_by_chance(values, ranks, 1 - TAIL):
+            low = 0.0
+        return value, (low, high)
 
     def brier(self) -> tuple[float, tuple[float, float]]:
         """Brier score with Student's interval."""

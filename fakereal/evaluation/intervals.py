@@ -56,8 +56,8 @@ def bootstrap(
     of these counts needs no sorting. Too narrow where hardly an image decides: of a few, or of a figure that next to
     none is wrong in.
 
-    `biased`: the figure grows with noise, which resampling adds to, and is 0 at least: the interval is moved by as much
-    as the mean of the resamples exceeds the figure.
+    `biased`: the figure is 0 at least and grows with noise, and by as much again with that of resampling. Of that the
+    upper end is freed once. The lower is the basic interval's (Davison & Hinkley 1997), freed of both.
     """
     generator, size = np.random.default_rng(seed), int(ranks.max()) + 1
     classes = [ranks[labels == label] for label in (0, 1)]
@@ -69,20 +69,23 @@ def bootstrap(
     resampled = [figure(*(np.bincount(drawn(own), minlength=size) for own in classes)) for _ in range(resamples)]
     low, high = np.quantile(resampled, (TAIL, 1 - TAIL))
     if biased:
-        excess = np.mean(resampled) - value
-        low, high = max(0.0, low - excess), high - excess
+        low, high = max(0.0, 2 * value - high), high - (np.mean(resampled) - value)
     return value, (float(min(low, value)), float(max(high, value)))
 
 
-def of_mean(labels: np.ndarray, values: np.ndarray, most: float = np.inf) -> tuple[float, tuple[float, float]]:
+def of_mean(labels: np.ndarray, values: np.ndarray, most: float) -> tuple[float, tuple[float, float]]:
     """The mean of values (N,) from 0 to `most`, and Student's interval for as many images of each label (N,)."""
     from scipy.special import stdtrit
 
     mean, count = float(values.mean(dtype=np.float64)), len(values)
-    classes = [own for own in (values[labels == label] for label in (0, 1)) if len(own) > 1]
+    if count == 1:
+        return mean, (0.0, most)
+    classes = [own for own in (values[labels == label] for label in (0, 1)) if len(own)]
+    if min(map(len, classes)) == 1:  # which has no variance of its own, and may be what the mean is made of
+        classes = [values]
     variance = sum(len(own) * float(own.var(ddof=1, dtype=np.float64)) for own in classes) / count**2
-    reach = float(stdtrit(max(count - 2, 1), 1 - TAIL)) * variance**0.5
-    return mean, (max(mean - reach, 0.0), min(mean + reach, most))
+    reach = float(stdtrit(count - len(classes), 1 - TAIL)) * variance**0.5
+    return mean, (max(mean - reach, 0.0), max(mean, min(mean + reach, most)))
 
 
 def of_two_rates(

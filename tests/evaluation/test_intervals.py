@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
 
+from fakereal.evaluation.calibration import BINS
 from fakereal.evaluation.evaluation import Evaluation
 from fakereal.evaluation.intervals import auroc_interval, bootstrap, of_mean, of_two_rates, t_interval, wilson
 
@@ -52,7 +53,7 @@ def test_the_interval_of_a_mean_covers_it_about_as_often_as_it_says(share):
     generator, hits = np.random.default_rng(0), 0
     labels = (np.arange(200) < 200 * share).astype(int)
     for _ in range(400):
-        mean, (low, high) = of_mean(labels, generator.exponential(np.where(labels, 2.0, 1.0)))
+        mean, (low, high) = of_mean(labels, generator.exponential(np.where(labels, 2.0, 1.0)), most=np.inf)
         assert 0 <= low < mean < high
         hits += low <= 1 + share <= high
     assert 0.91 * 400 <= hits <= 0.98 * 400
@@ -61,7 +62,37 @@ def test_the_interval_of_a_mean_covers_it_about_as_often_as_it_says(share):
 def test_the_interval_of_a_mean_knows_its_bounds():
     assert of_mean(LABELS, np.full(200, 0.3), most=1.0) == (pytest.approx(0.3), (pytest.approx(0.3),) * 2)
     assert of_mean(LABELS[:3], np.array([0.0, 0.0, 1.0]), most=1.0)[1] == (0.0, 1.0)
-    assert of_mean(np.ones(1), np.ones(1)) == (1.0, (1.0, 1.0))
+    assert of_mean(np.ones(1), np.full(1, 0.4), most=1.0) == (0.4, (0.0, 1.0)), "one image tells nothing of others"
+
+
+def test_an_image_alone_of_its_class_does_not_hide_that_others_of_it_differ():
+    """It may be most of the mean, and has no variance of its own."""
+    values = np.append(np.full(99, 0.01), 5.0)
+    mean, (low, high) = of_mean((np.arange(100) == 99).astype(int), values, most=16.0)
+    plain = ttest_1samp(values, 0).confidence_interval(0.95)
+    assert mean == pytest.approx(values.mean()) and (low, high) == (0.0, pytest.approx(plain.high))
+
+
+@pytest.mark.parametrize("overconfidence", [1.0, 1.25])
+def test_the_interval_of_the_calibration_error_covers_it(overconfidence):
+    """Of perfect probabilities it begins at 0; and of as good as those that are too sure, it holds their error."""
+    generator, hits = np.random.default_rng(0), 0
+
+    def drawn(count):
+        right = np.clip(generator.beta(0.3, 0.3, count), 1e-9, 1 - 1e-9)
+        said = 1 / (1 + (1 / right - 1) ** overconfidence)
+        return right, said
+
+    right, said = drawn(1_000_000)
+    parts = np.array_split(np.argsort(said), BINS)
+    error = sum(abs(said[part].mean() - right[part].mean()) * len(part) for part in parts) / len(said)
+    for _ in range(40):
+        right, said = drawn(600)
+        labels = (generator.random(600) < right).astype(int)
+        value, (low, high) = Evaluation(labels, said.astype(np.float32), 0.5).calibration_error()
+        assert 0 <= low <= value <= high
+        hits += low <= error <= high
+    assert hits >= 34, "95% of 40, and what so few draws leave open"
 
 
 def test_bootstrap_is_repeatable():
