@@ -1,7 +1,7 @@
 """Averages over weights, and over the batches of all ranks, where Lightning's own would be slow or wrong."""
 
 from itertools import chain
-from typing import Annotated
+from typing import Annotated, Any
 
 import lightning as L
 import torch
@@ -44,6 +44,16 @@ class EMA(EMAWeightAveraging):
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._average_model.module.to(pl_module.device)
+        self._follow(pl_module)  # the figures of normalization=dataset were not there yet
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any) -> None:
+        super().on_train_batch_end(trainer, pl_module, *args)
+        self._follow(pl_module)
+
+    def _follow(self, pl_module: L.LightningModule) -> None:
+        """Before the first update the average is the weights: what is validated and saved was trained."""
+        if not self._average_model.n_averaged:
+            self._average_model.become(pl_module)
 
 
 class _Average(AveragedModel):
@@ -53,14 +63,22 @@ class _Average(AveragedModel):
         super().__init__(model, use_buffers=True)
         self.decay = decay
 
+    def _pairs(self, model: nn.Module) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        ours, theirs = ([*chain(one.parameters(), one.buffers())] for one in (self.module, model))
+        return [*zip(ours, theirs, strict=True)]
+
+    @torch.no_grad()
+    def become(self, model: nn.Module) -> None:
+        """Takes all weights over."""
+        for our, their in self._pairs(model):
+            our.copy_(their)
+
     @torch.no_grad()
     def update_parameters(self, model: nn.Module) -> None:
-        ours, theirs = ([*chain(one.parameters(), one.buffers())] for one in (self.module, model))
-        pairs = [*zip(ours, theirs, strict=True)]
         if self.n_averaged == 0:
-            for our, their in pairs:
-                our.copy_(their)
+            self.become(model)
         else:
+            pairs = self._pairs(model)
             done = int(self.n_averaged)
             average = get_ema_multi_avg_fn(min(self.decay, (1 + done) / (10 + done)))
             average(*zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True), done)

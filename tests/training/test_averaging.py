@@ -33,6 +33,25 @@ def test_an_average_is_the_decayed_sum_of_the_weights_that_were():
             torch.testing.assert_close(found, sum(s * w[name] for s, w in zip(shares, weights, strict=True)))
 
 
+@pytest.mark.parametrize("words", [["+callbacks.ema.update_starting_at_step=1000"], ["trainer.max_epochs=0"]])
+def test_before_its_first_update_the_average_is_the_weights(run, quick, tmp_path, words):
+    """Not those that the training began with, nor without the figures of its images."""
+    files = []
+    for callbacks in ("[default,ema]", "[default]"):
+        folder = tmp_path / str(len(files))
+        own = [word for word in words if "ema" in callbacks or "ema" not in word]
+        begun = ("init_from=run/checkpoints/best.ckpt", "model.normalization=dataset")
+        if not files:
+            assert run("train", *quick, "model.normalization=dataset").code == 0
+        done = run("train", *quick, *begun, *own, f"callbacks={callbacks}", f"hydra.run.dir={folder}")
+        assert done.code == 0, done.text
+        files.append(torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"])
+    torch.testing.assert_close(files[0], files[1], rtol=0, atol=0)
+    begun = torch.load(tmp_path / "run" / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
+    moved = [name for name in begun if not torch.equal(begun[name], files[0][name])]
+    assert bool(moved) == ("max_epochs" not in words[0])
+
+
 @pytest.mark.parametrize("name", ["mobilenetv2_050", "test_resnet"])
 def test_batch_norm_over_ranks_keeps_what_the_network_computes(name):
     """timm's batch norms of some networks hold their activations."""
