@@ -104,12 +104,13 @@ def _both_classes(metrics: dict[str, Any]) -> bool:
 def join(tests: list[Tested], runs: list[Run], others: Sequence[Run] = ()) -> Joined:
     """Joined to runs, and to `others` on other data, by the checkpoint's digest.
 
-    Of several looks the newest counts, and one at the checkpoint's own threshold before all at another.
+    Of several looks the newest counts, and one as the checkpoint answers by itself before all with another threshold
+    or test-time augmentation.
     """
     by_digest = {run.metrics["checkpoint_digest"]: run for run in runs}
     of_others = {(run.metrics["checkpoint_digest"],): run for run in others}
     newest: dict[tuple, Tested] = {}
-    for test in sorted(tests, key=lambda test: (not given(test, "threshold="), test.age)):
+    for test in sorted(tests, key=lambda test: (not _overridden(test), test.age)):
         key = (test.digests, test.metrics["data_digest"], test.metrics["test/images"], test.seen)
         test.looks = newest[key].looks + 1 if key in newest else 1
         newest[key] = test
@@ -127,6 +128,10 @@ def join(tests: list[Tested], runs: list[Run], others: Sequence[Run] = ()) -> Jo
         else:
             joined.ensembles.append(test)
     return joined
+
+
+def _overridden(test: Tested) -> bool:
+    return bool(given(test, "threshold=") or given(test, "tta="))
 
 
 def _elsewhere(test: Tested, run: Run) -> str:

@@ -193,18 +193,25 @@ def test_a_loss_picks_the_lowest(report, outputs):
 
 
 def test_the_newest_look_counts_and_looks_are_told(report, outputs, change):
-    for name in ("again", "elsewhere"):
+    looks = [
+        ("again", [], "2997", 0.125),
+        ("flipped", ["tta=flip"], "2998", 0.25),
+        ("cut", ["threshold=0.9"], "2999", 0.5),
+    ]
+    for name, words, year, auroc in looks:
         shutil.copytree(outputs / "test" / "0", outputs / "test" / name)
-    later = {"time": "2998-01-01T00:00:00+0000", "overrides": ["ckpt_path=x", "tta=flip"]}
-    change(outputs / "test" / "again" / "provenance.json", later)
-    change(outputs / "test" / "again" / "metrics.json", {"test/auroc": 0.125, "tta": "flip"})
-    tried = {"time": "2999-01-01T00:00:00+0000", "overrides": ["ckpt_path=x", "threshold=0.9"]}
-    change(outputs / "test" / "elsewhere" / "provenance.json", tried)
+        provenance = {"time": f"{year}-01-01T00:00:00+0000", "overrides": ["ckpt_path=x", *words]}
+        change(outputs / "test" / name / "provenance.json", provenance)
+        tta = {"tta": "flip"} if name == "flipped" else {}
+        change(outputs / "test" / name / "metrics.json", {"test/auroc": auroc, **tta})
     _, _, markdown, rows = report("runs=outputs/sweep")
-    tested_with = sorted(row["tested with"] for row in cells(markdown, "Runs"))
-    assert tested_with == ["", "", "", "", "", "tta=flip"], "another threshold is tried, and not the run's own"
+    assert "tested with" not in markdown, "another threshold and augmentation are tried, and not the runs' own"
     [row] = [row for row in rows if row["run"].endswith("/0")]
-    assert row["test_looks"] == "3" and row["test/auroc"] == "0.125" and row["test"].endswith("again")
+    assert row["test_looks"] == "4" and row["test/auroc"] == "0.125" and row["test"].endswith("again")
+    for name in ("0", "again"):
+        shutil.rmtree(outputs / "test" / name)
+    _, _, markdown, rows = report("runs=outputs/sweep")
+    assert sorted(row["tested with"] for row in cells(markdown, "Runs"))[-1].endswith("threshold=0.9")
 
 
 def test_an_ensemble_has_its_own_table_and_is_compared(run, report, outputs):
