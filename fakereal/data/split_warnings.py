@@ -17,6 +17,7 @@ def tell_of_splits(table: np.ndarray, rows: dict[str, np.ndarray], drop_duplicat
     """Warnings of rows of an image set's table, as they are dealt to train, val and test."""
     if not drop_duplicates:
         _tell_leaked(table, rows)
+    _tell_shared(table, rows)
     _tell_unsplit(table)
     _tell_few(table, rows)
     _tell_enlarged(table[rows["train"]], resize)
@@ -28,6 +29,18 @@ def _tell_leaked(table: np.ndarray, rows: dict[str, np.ndarray]) -> None:
         log.warning(
             "%s images are also in the test split, which flatters test figures; leave them out with "
             "data.drop_duplicates=true", " and ".join(found),
+        )  # fmt: skip
+
+
+def _tell_shared(table: np.ndarray, rows: dict[str, np.ndarray]) -> None:
+    """Files of equal bytes are carved together; the same pixels in files of other formats are not."""
+    pixels = table["pixel_hash"]
+    shared = int(np.isin(pixels[rows["val"]], pixels[rows["train"]]).sum())
+    if shared:
+        log.warning(
+            "%s of %s validation images are also in train, as files of other bytes: that flatters validation "
+            "and what is chosen by them. Remove one of each two (python -m fakereal.audit lists duplicates)",
+            f"{shared:,}", f"{len(rows['val']):,}",
         )  # fmt: skip
 
 

@@ -57,6 +57,23 @@ def test_nothing_is_said_where_there_are_none_or_nobody_trains(leaky, tmp_path, 
     assert not warnings(caplog)
 
 
+def test_training_warns_of_validation_images_that_are_also_in_train(tmp_path, image_tree, caplog):
+    """Copies of the same bytes go to one split together; the same pixels in another format do not."""
+    tree = image_tree(tmp_path / "tree", 20, ending="png")
+    for path in [*(tree / "train").rglob("*.png")]:
+        shutil.copy(path, path.with_name(f"copy of {path.name}"))
+    data = opened(tree)
+    assert not warnings(caplog)
+    for path in [*(tree / "train").rglob("copy*.png")]:
+        Image.open(path).save(path.with_suffix(".bmp"))
+        path.unlink()
+    data = opened(tree)
+    pixels = data.images.table["pixel_hash"]
+    count = np.isin(pixels[data.splits["val"].rows], pixels[data.splits["train"].rows]).sum()
+    [record] = warnings(caplog)
+    assert count > 5 and record.message.startswith(f"{count} of {len(data.splits['val'])} validation images are also")
+
+
 def test_they_are_left_out_and_all_others_stay_where_they_are(leaky):
     whole, dropped = opened(leaky), opened(leaky, drop_duplicates=True)
     np.testing.assert_array_equal(whole.splits["test"].rows, dropped.splits["test"].rows)
