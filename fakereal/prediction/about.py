@@ -60,7 +60,7 @@ def about(member: Loaded) -> dict[str, Any]:
         metrics = origin = {}
     if metrics.get("checkpoint_digest") != member.digest:
         metrics = origin = {}
-    return said | {"validation": metrics, "figures": at_threshold(metrics, said["threshold"]), "origin": origin}
+    return said | {"validation": metrics, "figures": at_threshold(metrics, member), "origin": origin}
 
 
 def points_of(member: Loaded) -> list[list[str]]:
@@ -84,14 +84,15 @@ def fitted_in_words(member: Loaded) -> str:
     return f"{said}; the threshold {how.format(max_fpr=member.max_fpr)}." if how else f"{said}."
 
 
-def at_threshold(metrics: dict[str, Any], threshold: float) -> str:
+def at_threshold(metrics: dict[str, Any], member: Loaded) -> str:
     """Validation's figures at the decision threshold, with intervals; empty where these are not known."""
-    if metrics.get("threshold") != threshold or "val/calibrated/accuracy" not in metrics:
+    if metrics.get("threshold") != member.classifier.threshold or "val/calibrated/accuracy" not in metrics:
         return ""
     names = {"accuracy": "accuracy", "recall of REAL": "recall_real", "recall of FAKE": "recall_fake"}
     said = {name: known_interval(metrics, f"val/calibrated/{key}") for name, key in names.items()}
     figures = ", ".join(f"{name} {figure}" for name, figure in said.items() if figure)
-    return f"{figures}; {metrics['val/images']:,} images"
+    chosen = "" if member.rule in ("", "given") else ", by which the threshold was chosen"
+    return f"{figures}; {metrics['val/images']:,} images{chosen}"
 
 
 def results_of(members: list[Loaded], folders: str | list[str] | None) -> list[Tested]:

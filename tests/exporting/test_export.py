@@ -252,7 +252,9 @@ def test_the_card_has_validations_figures_at_the_threshold(run, quick, tmp_path)
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     card = (tmp_path / "out" / "model_card.md").read_text()
     said = re.search(
-        r"at the threshold of ([\d.]+): accuracy ([\d.]+)% .*, recall of REAL ([\d.]+)%.*FAKE ([\d.]+)%", card
+        r"at the threshold of ([\d.]+): accuracy ([\d.]+)% .*, recall of REAL ([\d.]+)%.*FAKE ([\d.]+)%"
+        r".*; \d+ images, by which the threshold was chosen\.",
+        card,
     )
     figures = [metrics[f"val/calibrated/{name}"] for name in ("accuracy", "recall_real", "recall_fake")]
     assert said.groups() == (f"{metrics['threshold']:.4f}", *(f"{100 * figure:.2f}" for figure in figures))
