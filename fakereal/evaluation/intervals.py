@@ -41,6 +41,45 @@ def auroc_interval(area: float, positives: int, negatives: int) -> tuple[float, 
     return float(low), float(high)
 
 
+def average_precision_interval(precision: float, positives: int, negatives: int) -> tuple[float, float]:
+    """The score interval of an average precision, for few images and near 1, where resampling finds no errors.
+
+    Its ends are the average precisions from which this one is as far as chance reaches: by the variance of the
+    influence function where scores of both labels are normally distributed with the same spread.
+    """
+    from scipy.optimize import brentq
+    from scipy.special import ndtr
+
+    z, furthest = NormalDist().inv_cdf(1 - TAIL), 8.0
+    scores = np.linspace(-furthest - 6, furthest + 6, 1500)
+
+    def expected(distance: float) -> tuple[float, float]:
+        """The average precision, and its standard error, where the labels' mean scores are as far apart."""
+        real, fake = (np.exp(-((scores - mean) ** 2) / 2) for mean in (0.0, distance))
+        real, fake = real / real.sum(), fake / fake.sum()
+        alarms, found = negatives * ndtr(-scores), positives * ndtr(distance - scores)
+        called = np.maximum(alarms + found, np.finfo(float).tiny)
+        precisions = found / called
+        # What an image of each score adds: its own precision, and what it does to that of all FAKE ones below it.
+        of_fake = precisions + np.cumsum(fake * positives * alarms / called**2)
+        of_real = -np.cumsum(fake * negatives * found / called**2)
+        variance = (
+            fake @ (of_fake - fake @ of_fake) ** 2 / positives + real @ (of_real - real @ of_real) ** 2 / negatives
+        )
+        return float(fake @ precisions), float(variance**0.5)
+
+    def end(reach: float) -> float:
+        def excess(distance: float) -> float:
+            mean, error = expected(distance)
+            return mean - precision - reach * error
+
+        if excess(furthest) < 0:
+            return 1.0
+        return expected(brentq(excess, -furthest, furthest, xtol=1e-6) if excess(-furthest) < 0 else -furthest)[0]
+
+    return end(-z), end(z)
+
+
 def bootstrap(
     figure: Callable[[np.ndarray, np.ndarray], float],
     labels: np.ndarray,
