@@ -152,7 +152,7 @@ class Evaluation:
         return auroc_with_interval(self.labels, self.probabilities)
 
     def average_precision(self) -> tuple[float, tuple[float, float]]:
-        """Average precision of FAKE with its bootstrap interval."""
+        """Average precision of FAKE with its interval."""
         return average_precision_with_interval(self.labels, self.probabilities)
 
     def curves(self) -> dict[str, np.ndarray]:
