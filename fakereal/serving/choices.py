@@ -39,10 +39,10 @@ def judges_of(cfg: DictConfig, limits: Limits) -> dict[str, Judge]:
     fabric, lock = build(cfg.trainer, devices=1), threading.Lock()
     judges = {name: Judge(members, fabric, limits, cfg.layer, lock) for name, members in chosen.items()}
     black = Image.fromarray(np.zeros((64, 64, 3), dtype=np.uint8))
-    # The first answer takes seconds, and tells whether the layer has a map.
-    first = [judge([("black", black._repr_png_())], pictures=True)[0].no_map for judge in judges.values()]
-    if cfg.layer and all(why.startswith(f"layer={cfg.layer}") for why in first):
-        raise UserError(first[0])
+    for judge in judges.values():
+        judge([("black", black._repr_png_())], pictures=True)  # the first answer takes seconds
+    if cfg.layer and all(reasons := [judge.why_no_map() for judge in judges.values()]):
+        raise reasons[0]
     return judges
 
 

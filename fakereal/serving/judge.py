@@ -82,6 +82,17 @@ class Judge:
                     self._picture(judged[number], files[number][1], read[number][0])
         return judged
 
+    def why_no_map(self) -> NoMap | None:
+        """Why no image has a map at the layer; None where images may have one."""
+        size = self.predictor.resize.size
+        black = torch.zeros((1, 3, size, size), dtype=torch.uint8, device=self.predictor.device)
+        try:
+            with self.lock:
+                self.maps(black, torch.tensor([True]))
+        except NoMap as error:
+            return error
+        return None
+
     def _read(self, data: bytes) -> tuple[Decoded | BadImage, list[str]]:
         try:
             if len(data) > self.limits.max_file_mb * 2**20:
