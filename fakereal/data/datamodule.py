@@ -204,6 +204,8 @@ class ImageDataModule(L.LightningDataModule):
             batch["image"] = self.pixels.index_select(0, batch["index"]).permute(0, 3, 1, 2)
         if (draws := batch.pop("draws", None)) is not None:
             batch["image"] = self.augment(batch["image"], draws)
+            if self.augment.only_mirrors:
+                batch["mirrored"] = self.augment.mirrored(draws)
         return batch
 
     def channel_statistics(self) -> tuple[list[float], list[float]]:

@@ -20,6 +20,7 @@ from fakereal.models.backbones.small_maps import use_matrix_products
 from fakereal.models.backbones.stem import Stem
 from fakereal.models.compiled import compile_network
 from fakereal.models.epoch_figures import EpochFigures, Seen
+from fakereal.models.frozen import FrozenFeatures, frozen_features
 from fakereal.models.preprocessing import IMAGENET, Normalization, preprocess
 from fakereal.models.schedulers import scheduled
 from fakereal.runtime.errors import UserError
@@ -90,6 +91,7 @@ class Classifier(L.LightningModule):
         self.val_logits, self.val_labels = (CatMetric(nan_strategy="disable") for _ in range(2))
         self.resumed: list[dict[str, Any]] | None = None  # the figures of a part of an epoch
         self.planned: dict[str, Any] = {}  # the state of a schedule that is resumed
+        self.frozen: FrozenFeatures | None = None  # while it is trained
         self.trained_before: Tensor | None = None  # fingerprints of the images that the weights were trained on before
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -153,6 +155,12 @@ class Classifier(L.LightningModule):
         if self.compile_backbone:
             compile_network(self.backbone, self.trainer.precision, self.trainer.datamodule.batch_size)
 
+    def on_fit_start(self) -> None:
+        self.frozen = frozen_features(self, self.trainer)
+
+    def on_train_end(self) -> None:
+        self.frozen = None  # figures of best.ckpt are those of the whole network
+
     def on_train_start(self) -> None:
         self.training_figures.begin(self.resumed, self.trainer.global_rank, self.trainer.world_size, self.device)
         self.resumed = None
@@ -176,7 +184,10 @@ class Classifier(L.LightningModule):
 
     def _step(self, batch: dict[str, Tensor], stage: str) -> tuple[Tensor, Seen]:
         """Loss (the weighted sum over the batch), and what the figures are made of."""
-        logits = (self if stage == "fit" else self.answer)(batch["image"])
+        if self.frozen:
+            logits = self.frozen.logits("train" if stage == "fit" else stage, batch)
+        else:
+            logits = (self if stage == "fit" else self.answer)(batch["image"])
         label, weight = batch["label"], batch["weight"]
         smoothing = self.hparams.label_smoothing if stage == "fit" else 0.0
         target = label * (1 - smoothing) + smoothing / 2 if smoothing else label

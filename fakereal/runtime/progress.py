@@ -68,8 +68,8 @@ class Counted(Protocol):
 
 
 @contextmanager
-def share_done(title: str, work: Counted, count: int = 0) -> Iterator[Callable[[], None]]:
-    """A function that is to be called whenever the work got on: shows its share, rate and remaining time.
+def share_done(title: str, work: Counted, count: int = 0) -> Iterator[Callable[..., None]]:
+    """A function to be called whenever the work got on by one image, or so many: shows its share, rate and time left.
 
     `count`: images that were done before.
     """
@@ -85,9 +85,9 @@ def share_done(title: str, work: Counted, count: int = 0) -> Iterator[Callable[[
     with bar:
         task = bar.add_task(title, total=work.total, count=count)
 
-        def advance() -> None:
+        def advance(images: int = 1) -> None:
             nonlocal shown, count
-            count += 1
+            count += images
             if (now := time.monotonic()) - shown > (0.1 if terminal else 10):
                 shown = now
                 bar.update(task, completed=work.done, total=work.total, count=count)

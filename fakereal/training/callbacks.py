@@ -56,7 +56,8 @@ class Throughput(Callback):
         self.seconds, self.images = 0.0, 0
         self.epoch_images, self.began, self.paused = 0, 0.0, 0.0
 
-    def on_train_start(self, *_: Any) -> None:
+    def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+        self.seconds += pl_module.frozen.seconds if pl_module.frozen else 0.0  # which epochs are spared
         self.epoch_images, self.began = 0, time.perf_counter()  # an epoch that is resumed halfway has no batch 0
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:

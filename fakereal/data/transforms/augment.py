@@ -118,6 +118,16 @@ class Augment(nn.Module):
         some = max(self.blur, self.noise, self.jpeg, self.erasing)
         return self._moves or self._warps or self._jitters or some > 0
 
+    @property
+    def only_mirrors(self) -> bool:
+        """Whether `horizontal_flip` is on, and nothing else."""
+        others = self.crop_padding, self._warps, self._jitters, self.blur, self.noise, self.jpeg, self.erasing
+        return self.horizontal_flip > 0 and not any(others)
+
+    def mirrored(self, draws: Tensor) -> Tensor:
+        """Which images (B,) are mirrored, by their draws (B, count)."""
+        return draws[:, COLUMNS.index("flip")] < self.horizontal_flip
+
     def forward(self, images: Tensor, draws: Tensor) -> Tensor:
         """Images uint8 (B, 3, H, W), augmented, in their memory format; the very images when nothing is on.
 
